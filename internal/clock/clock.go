@@ -1,0 +1,24 @@
+// Package clock has the time and identifier sources that the rest of the program is given, so that tests can fix them.
+package clock
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"time"
+)
+
+// Now tells the time. Production uses time.Now.
+type Now func() time.Time
+
+// Token gives n random bytes as lower-case base32 without padding: 16 characters for 10 bytes.
+func Token(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails since Go 1.24
+	return Encode(b)
+}
+
+// Encode gives bytes as lower-case base32 without padding.
+func Encode(b []byte) string { return encoding.EncodeToString(b) }
+
+// encoding is Crockford's alphabet: no i, l, o, u, so that it survives being read aloud.
+var encoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

@@ -1,0 +1,96 @@
+package qr
+
+import "strconv"
+
+// Directions of travel, clockwise, and what a step in each adds to x and y.
+const (
+	right = iota
+	down
+	left
+	up
+)
+
+var steps = [4][2]int{right: {1, 0}, down: {0, 1}, left: {-1, 0}, up: {0, -1}}
+
+// edges has, for each corner of the grid of modules, the directions in which an outline leaves it, as bits. Outlines have the
+// dark on their right: clockwise around dark areas, counter-clockwise around holes in them.
+type edges struct {
+	side int // corners in a row
+	out  []uint8
+}
+
+func findEdges(dark modules) edges {
+	size := len(dark)
+	e := edges{side: size + 1, out: make([]uint8, (size+1)*(size+1))}
+	at := func(x, y int) bool { return x >= 0 && y >= 0 && x < size && y < size && dark[y][x] }
+	for y := range size {
+		for x := range size {
+			if !dark[y][x] {
+				continue
+			}
+			if !at(x, y-1) {
+				e.out[y*e.side+x] |= 1 << right
+			}
+			if !at(x+1, y) {
+				e.out[y*e.side+x+1] |= 1 << down
+			}
+			if !at(x, y+1) {
+				e.out[(y+1)*e.side+x+1] |= 1 << left
+			}
+			if !at(x-1, y) {
+				e.out[(y+1)*e.side+x] |= 1 << up
+			}
+		}
+	}
+	return e
+}
+
+// appendOutlines writes the outlines of all dark areas as SVG path data, shifted by the quiet zone.
+func appendOutlines(b []byte, dark modules) []byte {
+	e := findEdges(dark)
+	for i := range e.out {
+		// Every outline runs to the right somewhere, and the first such edge of it in reading order begins at a corner.
+		for e.out[i]&(1<<right) != 0 {
+			b = e.appendOutline(b, i%e.side, i/e.side)
+		}
+	}
+	return b
+}
+
+// appendOutline follows one outline from a corner, to the right first, until it comes back, and removes its edges.
+func (e edges) appendOutline(b []byte, x, y int) []byte {
+	b = append(b, 'M')
+	b = strconv.AppendInt(b, int64(x+quietZone), 10)
+	b = append(b, ' ')
+	b = strconv.AppendInt(b, int64(y+quietZone), 10)
+	for dir := right; ; {
+		run := 0
+		for next := dir; next == dir; next = e.turn(x, y, dir) {
+			e.out[y*e.side+x] &^= 1 << dir
+			x, y = x+steps[dir][0], y+steps[dir][1]
+			run++
+		}
+		next := e.turn(x, y, dir)
+		if next < 0 {
+			return append(b, 'z') // draws the last run
+		}
+		if dir == left || dir == up {
+			run = -run
+		}
+		b = append(b, "hv"[dir&1])
+		b = strconv.AppendInt(b, int64(run), 10)
+		dir = next
+	}
+}
+
+// turn gives the direction in which the outline goes on that came to a corner in direction dir, -1 when it is closed. Where two
+// dark modules touch at a corner only, it stays with the one it came along.
+func (e edges) turn(x, y, dir int) int {
+	out := e.out[y*e.side+x]
+	for _, next := range [...]int{(dir + 1) & 3, dir, (dir + 3) & 3} {
+		if out&(1<<next) != 0 {
+			return next
+		}
+	}
+	return -1
+}
