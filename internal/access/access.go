@@ -298,8 +298,7 @@ func (s *Service) AddKey(ctx context.Context, firm, label string) (string, error
 	return plain, nil
 }
 
-// Sweep deletes ended sessions.
-func (s *Service) Sweep(ctx context.Context) error {
-	_, err := s.sessions.Sweep(ctx, store.MaxBatch)
-	return err
+// Sweep deletes ended sessions, up to limit, and says how many.
+func (s *Service) Sweep(ctx context.Context, limit int) (int, error) {
+	return s.sessions.Sweep(ctx, limit)
 }

@@ -52,3 +52,17 @@ func Pick(acceptLanguage string) string {
 
 // Valid says whether a tag is one of the public languages.
 func Valid(tag string) bool { return tag == ZhHans || tag == En }
+
+// Choose is the language that was asked for by name, if it is one of ours, else Pick's.
+func Choose(asked, acceptLanguage string) string {
+	switch asked {
+	case ZhHans, "zh", "zh-CN":
+		return ZhHans
+	case En:
+		return En
+	}
+	if len(acceptLanguage) > 500 {
+		return ZhHans // no browser sends that
+	}
+	return Pick(acceptLanguage)
+}

@@ -135,28 +135,14 @@ func (e *Engine) Scan(ctx context.Context, coll string, s store.Scan, keysOnly b
 	if s.Limit < 1 || s.Limit > store.MaxBatch {
 		return nil, fmt.Errorf("sqlite: a page of %d hits; 1 to %d are allowed", s.Limit, store.MaxBatch)
 	}
-	w, err := c.window(s)
+	text, args, err := c.scan(s, keysOnly, e.now().UnixMilli())
 	if err != nil {
 		return nil, err
 	}
-	order := " ORDER BY e.ord, e.id LIMIT ?"
-	if s.Desc {
-		order = " ORDER BY e.ord DESC, e.id DESC LIMIT ?"
-	}
-	var text string
-	if keysOnly {
-		text = "SELECT e.ord, e.id FROM e_" + coll + " e WHERE " + w.where + order
-	} else {
-		// CROSS JOIN keeps the order of the tables: entries first.
-		text = "SELECT e.ord, e.id, d.rev, d.exp, d.body FROM e_" + coll + " e CROSS JOIN d_" + coll +
-			" d ON d.n = e.n WHERE " + w.where + " AND (d.exp IS NULL OR d.exp > ?)" + order
-		w.args = append(w.args, e.now().UnixMilli())
-	}
-	w.args = append(w.args, int64(s.Limit))
 	var hits []store.Hit
 	err = e.read(ctx, func(db *conn) error {
 		hits = make([]store.Hit, 0, min(s.Limit, 64))
-		return db.each(text, named(w.args...), func(r []driver.Value) error {
+		return db.each(text, named(args...), func(r []driver.Value) error {
 			ord, _ := r[0].([]byte) // an empty blob comes as nil
 			h := store.Hit{Position: store.Position{Order: ord, ID: r[1].(string)}}
 			if !keysOnly {
@@ -168,6 +154,25 @@ func (e *Engine) Scan(ctx context.Context, coll string, s store.Scan, keysOnly b
 		})
 	})
 	return hits, err
+}
+
+// scan gives the statement of a scan and its values.
+func (c *collection) scan(s store.Scan, keysOnly bool, now int64) (text string, args []driver.Value, err error) {
+	w, err := c.window(s)
+	if err != nil {
+		return "", nil, err
+	}
+	order := " ORDER BY e.ord, e.id LIMIT ?"
+	if s.Desc {
+		order = " ORDER BY e.ord DESC, e.id DESC LIMIT ?"
+	}
+	if keysOnly {
+		return "SELECT e.ord, e.id FROM e_" + c.name + " e WHERE " + w.where + order, append(w.args, int64(s.Limit)), nil
+	}
+	// CROSS JOIN keeps the order of the tables: entries first.
+	text = "SELECT e.ord, e.id, d.rev, d.exp, d.body FROM e_" + c.name + " e CROSS JOIN d_" + c.name +
+		" d ON d.n = e.n WHERE " + w.where + " AND (d.exp IS NULL OR d.exp > ?)" + order
+	return text, append(w.args, now, int64(s.Limit)), nil
 }
 
 // Count counts entries. It looks at documents only while the collection has expired ones that are not swept yet.

@@ -17,7 +17,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"sync"
 	"time"
 
@@ -30,26 +29,25 @@ var _ store.Engine = (*Engine)(nil)
 const (
 	// defaultBusy is how long a write waits for another process's transaction before it fails with store.ErrUnavailable.
 	defaultBusy = 5 * time.Second
-	// cacheKiB is each connection's page cache. The inner pages of the ID index and the table of 1,000,000 documents of 500 bytes
-	// are about 2 MiB: with them cached, a random read costs two reads of leaf pages, which the kernel's page cache serves. SQLite takes
-	// the memory page by page, so a small database costs little. Memory mapping would save those copies, but turns a failing disk
-	// into a SIGBUS that kills the process.
-	cacheKiB_ = 4096
+	// Page caches, per connection. The inner pages of the ID index and the table of 1,000,000 documents of 500 bytes are about 2 MiB: with them
+	// cached, a random read costs two reads of leaf pages, which the kernel's page cache serves. The writer also keeps the pages that
+	// a group changes. SQLite takes the memory page by page, so a small database costs little. Memory mapping would make such random
+	// reads twice as fast, but it turns a failing disk into a SIGBUS that kills the process, where a read now fails with
+	// store.ErrUnavailable.
+	readerCacheKiB = 2048
+	writerCacheKiB = 4096
 	// checkpointPages is how much WAL (4 KiB each) is gathered before a commit moves it to the database file: large enough that a
 	// page written many times is moved once, small enough that the move takes a fraction of a second.
 	checkpointPages = 4000
 )
 
-func envOr(k string, d int) int { if v, err := strconv.Atoi(os.Getenv(k)); err == nil { return v }; return d }
-var cacheKiB = envOr("CK", 4096)
-var mmapSize = envOr("MM", 0)
 // Engine is an open database file. It is safe for concurrent use.
 type Engine struct {
 	path    string // absolute
 	dsn     string
 	busy    time.Duration
 	now     clock.Now
-	sync    string // the writer's PRAGMA synchronous; FULL but in the test of the durability checker
+	sync    string        // the writer's PRAGMA synchronous; FULL but in the test of the durability checker
 	reading chan struct{} // one element for each read under way
 	writer  *writer
 
@@ -116,7 +114,7 @@ func (e *Engine) dialWriter() (*conn, error) {
 		"_synchronous":  {e.sync},
 		"_dqs":          {"0"},
 		"_error_rc":     {"1"},
-		"_pragma":       {fmt.Sprintf("cache_size(-%d)", cacheKiB), fmt.Sprintf("wal_autocheckpoint(%d)", checkpointPages)},
+		"_pragma":       {fmt.Sprintf("cache_size(-%d)", writerCacheKiB), fmt.Sprintf("wal_autocheckpoint(%d)", checkpointPages)},
 	}
 	c, err := dial(e.dsn + "?" + q.Encode())
 	if err != nil {
@@ -148,7 +146,7 @@ func (e *Engine) dialReader() (*conn, error) {
 		"_dqs":          {"0"},
 		"_error_rc":     {"1"},
 		"_query_only":   {"1"},
-		"_pragma":       {fmt.Sprintf("cache_size(-%d)", cacheKiB), fmt.Sprintf("mmap_size(%d)", mmapSize<<20)},
+		"_pragma":       {fmt.Sprintf("cache_size(-%d)", readerCacheKiB)},
 	}
 	return dial(e.dsn + "?" + q.Encode())
 }

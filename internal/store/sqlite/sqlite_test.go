@@ -3,6 +3,7 @@ package sqlite
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/haisu-trace/haisu/internal/clock"
 	"github.com/haisu-trace/haisu/internal/store"
@@ -35,5 +36,20 @@ func TestSuite(t *testing.T) {
 		Again: func(t *testing.T, first store.Engine, now clock.Now) store.Engine {
 			return open(t, pathOf(first), WithClock(now))
 		},
+	})
+}
+
+// TestSuiteOnOneFile has all tests share one file, each with handles of its own, as many processes would.
+func TestSuiteOnOneFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "t.db")
+	reopen := func(t *testing.T, now clock.Now) store.Engine {
+		return open(t, path, WithClock(now), WithBusyTimeout(time.Minute))
+	}
+	t.Run("suite", func(t *testing.T) { // returns when its parallel parts have ended
+		storetest.RunSequential(t, storetest.Factory{
+			Open:  reopen,
+			Again: func(t *testing.T, _ store.Engine, now clock.Now) store.Engine { return reopen(t, now) },
+		})
 	})
 }

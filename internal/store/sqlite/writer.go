@@ -51,6 +51,7 @@ type writer struct {
 	now     clock.Now
 	wake    func(coll string)
 	queue   chan *write
+	taken   atomic.Int64 // how many writes were begun
 	closing chan struct{}
 	stopped chan struct{}
 	once    sync.Once
@@ -146,6 +147,7 @@ func (w *writer) gather(group []*write, first *write) []*write {
 	weight := 0
 	for op := first; ; {
 		if op.state.CompareAndSwap(waiting, taken) {
+			w.taken.Add(1)
 			group = append(group, op)
 			weight += op.weight
 		}

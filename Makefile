@@ -1,0 +1,65 @@
+# `make help` lists what there is. Nothing here is needed to run or to test: `go run ./cmd/api` and `go test ./...` do.
+
+GOLANGCI_VERSION := v2.15.0
+GOVULNCHECK_VERSION := v1.9.0
+
+GO ?= go
+PKG ?= ./...
+BENCH ?= .
+BENCHTIME ?= 1s
+LINTER := bin/golangci-lint-$(GOLANGCI_VERSION)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Serve on 127.0.0.1:8080, with the demonstration data if the store is empty
+	$(GO) run ./cmd/api
+
+.PHONY: build
+build: ## Build the static binary bin/api
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags=-s -o bin/api ./cmd/api
+
+.PHONY: test
+test: ## Run the tests; PKG=./push/... for some
+	$(GO) test $(PKG)
+
+.PHONY: race
+race: ## Run the tests with the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race $(PKG)
+
+.PHONY: ferretdb
+ferretdb: ## Run the store's sequential tests through the MongoDB engine against FerretDB
+	cd internal/store/mongo/ferretdb && $(GO) test ./...
+
+.PHONY: lint
+lint: $(LINTER) ## Check style and import arrows (.golangci.yml)
+	$(LINTER) run $(PKG)
+
+# Built once from the module proxy, outside go.mod: the linter's hundreds of modules are none of the program's.
+$(LINTER):
+	mkdir -p bin/install
+	GOBIN=$(CURDIR)/bin/install $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv bin/install/golangci-lint $@
+	rmdir bin/install
+
+.PHONY: gen
+gen: ## Generate code
+	$(GO) generate ./...
+
+.PHONY: verify
+verify: gen ## Fail if generated code is stale: generates, then wants a clean work tree
+	git diff --exit-code
+	@new=$$(git ls-files --others --exclude-standard); test -z "$$new" || { echo "not in git: $$new"; exit 1; }
+
+.PHONY: bench
+bench: ## Run the benchmarks; BENCH=Scan PKG=./internal/... for some
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem $(PKG)
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities (asks a database on the Internet)
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/haisu-trace/haisu/internal/access"
+	"github.com/haisu-trace/haisu/internal/fault"
+	"github.com/haisu-trace/haisu/internal/firm"
+	"github.com/haisu-trace/haisu/internal/lang"
+	"github.com/haisu-trace/haisu/search/bleve"
+)
+
+type command func(ctx context.Context, args []string, getenv func(string) string, io streams) error
+
+// commands are the administrative commands. They may run beside a server that uses the same store.
+var commands = map[string]command{
+	"operator add":       addOperator,
+	"key add":            addKey,
+	"import safety-gate": importSafetyGate,
+	"search rebuild":     rebuildSearch,
+}
+
+// within opens the program for a command and closes it again.
+func within(ctx context.Context, cfg *config, w io.Writer, do func(a *app) error) error {
+	a, err := open(ctx, cfg, newLogger(cfg, w))
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(a), a.close())
+}
+
+func addOperator(ctx context.Context, args []string, getenv func(string) string, io streams) error {
+	var n access.NewOperator
+	var role string
+	cfg, rest, err := parse("operator add", args, getenv, io, func(fs *flag.FlagSet) {
+		fs.StringVar(&n.Name, "operator-name", "", "the officer's name, as it is shown")
+		fs.StringVar(&n.Authority, "authority", "", "the body that the officer acts for")
+		fs.StringVar(&role, "role", string(access.Officer), "officer (drafts and publishes warnings) or viewer")
+	})
+	if err != nil {
+		return err
+	}
+	if err := want(rest, 1, "one argument: the login"); err != nil {
+		return err
+	}
+	n.Login, n.Role = rest[0], access.Role(role)
+	fmt.Fprint(io.err, "Password (at least 12 characters): ")
+	line, err := bufio.NewReader(io.in).ReadString('\n')
+	if n.Password = strings.TrimRight(line, "\r\n"); n.Password == "" {
+		return errors.Join(errors.New("no password on standard input"), err)
+	}
+	return within(ctx, cfg, io.err, func(a *app) error {
+		e, err := a.access.AddOperator(ctx, n)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(io.out, "operator %s added\none-time code secret: %s\n%s\n", n.Login, e.TOTPSecret, e.OtpauthURL)
+		return err
+	})
+}
+
+func addKey(ctx context.Context, args []string, getenv func(string) string, io streams) error {
+	var label, name, nameEn, kind, prefixes, grants, glns string
+	cfg, rest, err := parse("key add", args, getenv, io, func(fs *flag.FlagSet) {
+		fs.StringVar(&label, "label", "", "what the key is for")
+		fs.StringVar(&name, "name", "", "Chinese name: makes the firm, or replaces what is known of it")
+		fs.StringVar(&nameEn, "name-en", "", "English name")
+		fs.StringVar(&kind, "kind", firm.Importer, "producer, importer, duty_free, cross_border_ecommerce, domestic_agent, platform, carrier, warehouse or authority")
+		fs.StringVar(&prefixes, "prefixes", "", "GS1 company prefixes that it is the registrant of, separated by commas")
+		fs.StringVar(&grants, "grants", "", "company prefixes of others that it may commission for")
+		fs.StringVar(&glns, "glns", "", "its GLNs")
+	})
+	if err != nil {
+		return err
+	}
+	if err := want(rest, 1, "one argument: the firm's ID"); err != nil {
+		return err
+	}
+	return within(ctx, cfg, io.err, func(a *app) error {
+		if name != "" || nameEn != "" {
+			err = a.firms.Put(ctx, firm.Firm{
+				ID: rest[0], Name: lang.ZhEn(name, nameEn), Kind: kind, Prefixes: list(prefixes), Grants: list(grants), GLNs: list(glns),
+			})
+		} else if _, err = a.firms.Get(ctx, rest[0]); fault.KindOf(err) == fault.NotFound {
+			err = fmt.Errorf("%w; give its name to make it", err)
+		}
+		if err != nil {
+			return err
+		}
+		key, err := a.access.AddKey(ctx, rest[0], label)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(io.out, "key of %s, shown once: %s\n", rest[0], key)
+		return err
+	})
+}
+
+func list(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+func importSafetyGate(ctx context.Context, args []string, getenv func(string) string, io streams) error {
+	var dry bool
+	cfg, rest, err := parse("import safety-gate", args, getenv, io, func(fs *flag.FlagSet) {
+		fs.BoolVar(&dry, "dry-run", false, "say what would change, and change nothing")
+	})
+	if err != nil {
+		return err
+	}
+	if err := want(rest, 1, "one argument: the file"); err != nil {
+		return err
+	}
+	f, err := os.Open(rest[0])
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // only read
+	return within(ctx, cfg, io.err, func(a *app) error {
+		do := a.notices.ImportSafetyGate
+		if dry {
+			do = a.notices.CheckSafetyGate
+		}
+		r, err := do(ctx, f, func(done, _ int) { fmt.Fprintf(io.err, "\r%d rows", done) })
+		fmt.Fprintln(io.err)
+		if err != nil {
+			return err
+		}
+		for _, bad := range r.Rejected {
+			fmt.Fprintf(io.err, "row %d: %s\n", bad.Row, bad.Reason)
+		}
+		_, err = fmt.Fprintf(io.out, "%d read, %d new, %d changed, %d unchanged, %d rejected; %d barcodes, %d that are none\n",
+			r.Read, r.New, r.Changed, r.Unchanged, r.RejectedAll, r.GTINs, r.BadBarcodes)
+		return err
+	})
+}
+
+func rebuildSearch(ctx context.Context, args []string, getenv func(string) string, io streams) error {
+	cfg, rest, err := parse("search rebuild", args, getenv, io, nil)
+	if err != nil {
+		return err
+	}
+	if err := want(rest, 0, "no argument"); err != nil {
+		return err
+	}
+	return within(ctx, cfg, io.err, func(a *app) error {
+		index, sync, err := a.openSearch(ctx)
+		if err != nil {
+			return err
+		}
+		if ix, ok := index.(*bleve.Index); ok && ix.Private() != nil {
+			return errors.New("the search index of DATA_DIR is in use; stop the server first")
+		}
+		if err := sync.Rebuild(ctx); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(io.out, "search index rebuilt")
+		return err
+	})
+}

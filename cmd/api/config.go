@@ -1,0 +1,220 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// config is what the settings say. It is complete and checked: nothing later reads the environment.
+type config struct {
+	Addr           string
+	DataDir        string
+	PublicURL      string // empty: follows from the address that is listened on
+	Demo           string // auto, on, off
+	MongoURI       string
+	MeiliURL       string
+	MeiliKey       string
+	FirebaseProj   string
+	Credentials    string
+	FCMEndpoint    string
+	TrustedProxies []netip.Prefix
+	KeysFile       string
+	LogLevel       slog.Level
+}
+
+// The values of DEMO.
+const (
+	demoAuto = "auto"
+	demoOn   = "on"
+	demoOff  = "off"
+)
+
+// setting is one line of the table of settings: the environment variable, the flag of the same name in lower case with
+// '-', the default, what it does, and how its value is read.
+type setting struct {
+	Name, Default, Doc string
+	parse              func(c *config, v string) error
+}
+
+// Flag is the command-line flag of the setting. It wins over the environment.
+func (s setting) Flag() string { return strings.ReplaceAll(strings.ToLower(s.Name), "_", "-") }
+
+// settings is the one table of settings; the README shows it, and a test compares the two.
+var settings = []setting{
+	{"ADDR", "127.0.0.1:8080", "address to listen on, host:port; port 0 takes a free one", func(c *config, v string) error {
+		if _, _, err := net.SplitHostPort(v); err != nil {
+			return errors.New("want host:port, such as 127.0.0.1:8080")
+		}
+		c.Addr = v
+		return nil
+	}},
+	{"DATA_DIR", "data", "directory for the SQLite store, the search index and the keys file", func(c *config, v string) error {
+		if v == "" {
+			return errors.New("a directory")
+		}
+		c.DataDir = filepath.Clean(v)
+		return nil
+	}},
+	{"PUBLIC_URL", "", "what QR codes and links begin with; by default http://ADDR, for a loopback ADDR only", func(c *config, v string) error {
+		if v == "" {
+			return nil
+		}
+		u, err := url.Parse(v)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
+			return errors.New("want an http or https URL with a host and nothing after it, such as https://haisu.example")
+		}
+		c.PublicURL = u.Scheme + "://" + u.Host
+		return nil
+	}},
+	{"DEMO", demoAuto, "demonstration data: auto loads it into an empty SQLite store on a loopback address, when neither MongoDB nor FCM is set; on asks for it, and is refused by a store with other data; off never loads it", func(c *config, v string) error {
+		if v != demoAuto && v != demoOn && v != demoOff {
+			return errors.New("want auto, on or off")
+		}
+		c.Demo = v
+		return nil
+	}},
+	{"MONGODB_URI", "", "MongoDB instead of SQLite; the database is the one that the URI names, else haisu", func(c *config, v string) error {
+		if v != "" && !strings.HasPrefix(v, "mongodb://") && !strings.HasPrefix(v, "mongodb+srv://") {
+			return errors.New("want mongodb://… or mongodb+srv://…")
+		}
+		c.MongoURI = v
+		return nil
+	}},
+	{"MEILISEARCH_URL", "", "Meilisearch instead of the search index in DATA_DIR", webURL(func(c *config, v string) { c.MeiliURL = v })},
+	{"MEILISEARCH_API_KEY", "", "key for Meilisearch", func(c *config, v string) error { c.MeiliKey = v; return nil }},
+	{"FIREBASE_PROJECT", "", "Firebase project to push through; without it pushes go to the log", func(c *config, v string) error { c.FirebaseProj = v; return nil }},
+	{"GOOGLE_APPLICATION_CREDENTIALS", "", "file with the service account for FIREBASE_PROJECT; without it the machine's own identity", func(c *config, v string) error {
+		if v != "" {
+			if _, err := os.Stat(v); err != nil {
+				return errors.New("the file cannot be read")
+			}
+		}
+		c.Credentials = v
+		return nil
+	}},
+	{"FCM_ENDPOINT", "", "another server in place of FCM, for tests", webURL(func(c *config, v string) { c.FCMEndpoint = v })},
+	{"TRUSTED_PROXIES", "", "proxies whose X-Forwarded-For is believed: addresses and networks, separated by commas", func(c *config, v string) error {
+		for part := range strings.SplitSeq(v, ",") {
+			part = strings.TrimSpace(part)
+			if part == "" {
+				continue
+			}
+			p, err := netip.ParsePrefix(part)
+			if a, aerr := netip.ParseAddr(part); err != nil && aerr == nil {
+				p, err = netip.PrefixFrom(a, a.BitLen()), nil
+			}
+			if err != nil {
+				return fmt.Errorf("%q is neither an address nor a network such as 10.0.0.0/8", part)
+			}
+			c.TrustedProxies = append(c.TrustedProxies, p)
+		}
+		return nil
+	}},
+	{"KEYS_FILE", "", "file with the encryption keys, mode 0600; by default DATA_DIR/keys.json, which is made; mandatory, and not made, with MongoDB", func(c *config, v string) error {
+		c.KeysFile = v
+		return nil
+	}},
+	{"LOG_LEVEL", "info", "debug, info, warn or error", func(c *config, v string) error {
+		levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+		l, ok := levels[v]
+		if !ok {
+			return errors.New("want debug, info, warn or error")
+		}
+		c.LogLevel = l
+		return nil
+	}},
+}
+
+func webURL(set func(c *config, v string)) func(c *config, v string) error {
+	return func(c *config, v string) error {
+		if v == "" {
+			return nil
+		}
+		u, err := url.Parse(v)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return errors.New("want an http or https URL")
+		}
+		set(c, strings.TrimRight(v, "/"))
+		return nil
+	}
+}
+
+// errUsage is printed already; the process ends with status 2.
+var errUsage = errors.New("usage")
+
+// newFlags makes a flag set with a flag for every setting.
+func newFlags(name string, stderr io.Writer) (*flag.FlagSet, map[string]*string) {
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	values := map[string]*string{}
+	for _, s := range settings {
+		values[s.Name] = fs.String(s.Flag(), "", s.Doc+" (environment "+s.Name+")")
+	}
+	return fs, values
+}
+
+// load reads the settings from parsed flags and the environment. An error names the setting.
+func load(fs *flag.FlagSet, values map[string]*string, getenv func(string) string) (*config, error) {
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	var c config
+	var bad []error
+	for _, s := range settings {
+		v := getenv(s.Name)
+		if given[s.Flag()] {
+			v = *values[s.Name]
+		}
+		if v == "" {
+			v = s.Default
+		}
+		if err := s.parse(&c, v); err != nil {
+			bad = append(bad, fmt.Errorf("%s: %w", s.Name, err))
+		}
+	}
+	if len(bad) == 0 {
+		bad = c.combinations()
+	}
+	return &c, errors.Join(bad...)
+}
+
+// combinations checks what depends on several settings, and fills in defaults that do.
+func (c *config) combinations() []error {
+	var bad []error
+	need := func(ok bool, format string, args ...any) {
+		if !ok {
+			bad = append(bad, fmt.Errorf(format, args...))
+		}
+	}
+	need(c.PublicURL != "" || c.loopback(), "PUBLIC_URL: needed, since ADDR %s is not a loopback address", c.Addr)
+	need(c.MeiliKey == "" || c.MeiliURL != "", "MEILISEARCH_API_KEY: useless without MEILISEARCH_URL")
+	need(c.Credentials == "" || c.FirebaseProj != "", "GOOGLE_APPLICATION_CREDENTIALS: useless without FIREBASE_PROJECT")
+	need(c.FCMEndpoint == "" || c.FirebaseProj != "", "FCM_ENDPOINT: useless without FIREBASE_PROJECT")
+	need(c.MongoURI == "" || c.KeysFile != "", "KEYS_FILE: mandatory with MONGODB_URI, since all replicas need the same keys")
+	need(c.Demo != demoOn || c.MongoURI == "", "DEMO: demonstration data is for SQLite only; unset MONGODB_URI")
+	need(c.Demo != demoOn || c.FirebaseProj == "", "DEMO: demonstration data never goes through FCM; unset FIREBASE_PROJECT")
+	if c.KeysFile == "" {
+		c.KeysFile = filepath.Join(c.DataDir, "keys.json")
+	}
+	return bad
+}
+
+func (c *config) loopback() bool {
+	host, _, err := net.SplitHostPort(c.Addr)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback()
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/haisu-trace/haisu/internal/alert"
+	"github.com/haisu-trace/haisu/internal/httpapi"
+	"github.com/haisu-trace/haisu/internal/searchsync"
+	"github.com/haisu-trace/haisu/internal/store"
+	"github.com/haisu-trace/haisu/internal/web"
+)
+
+// drainTimeout is how long requests under way may take when the program is asked to end.
+const drainTimeout = 20 * time.Second
+
+// runServe serves until ctx ends.
+func runServe(ctx context.Context, args []string, getenv func(string) string, io streams) (err error) {
+	cfg, rest, err := parse("serve", args, getenv, io, nil)
+	if err != nil {
+		return err
+	}
+	if err := want(rest, 0, "no argument"); err != nil {
+		return err
+	}
+	log := newLogger(cfg, io.err)
+	a, err := open(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.close()) }()
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", cfg.Addr)
+	if err != nil {
+		return fmt.Errorf("ADDR: %w", err)
+	}
+	publicURL := cfg.PublicURL
+	if publicURL == "" {
+		publicURL = "http://" + ln.Addr().String()
+	}
+	demo, err := a.prepareDemo(ctx, io.out)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	index, sync, err := a.openSearch(ctx)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	alerts, err := a.openAlerts(ctx, publicURL)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	server, err := a.server(publicURL, alerts, searchsync.Finder{Index: index}, demo, nil)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	printStart(io.out, publicURL, demo)
+	log.Info("serving", "addr", ln.Addr().String(), "public_url", publicURL, "version", version())
+	return a.work(ctx, server, ln, alerts, sync)
+}
+
+// work serves and runs the background work until ctx ends or any of it fails.
+func (a *app) work(ctx context.Context, server *fiber.App, ln net.Listener, alerts *alert.Service, sync *searchsync.Syncer) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, run := range []func(context.Context) error{
+		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.sweep,
+	} {
+		g.Go(func() error { return run(ctx) })
+	}
+	g.Go(func() error { return server.Listener(ln) })
+	g.Go(func() error {
+		<-ctx.Done()
+		a.log.Info("draining")
+		return server.ShutdownWithTimeout(drainTimeout)
+	})
+	return g.Wait()
+}
+
+func (a *app) server(publicURL string, alerts *alert.Service, finder httpapi.Finder, demo *demonstration, limits *httpapi.Limits) (*fiber.App, error) {
+	pages, err := web.New()
+	if err != nil {
+		return nil, err
+	}
+	return httpapi.New(httpapi.Deps{
+		Version: version(), PublicURL: publicURL, Log: a.log, TrustedProxies: a.cfg.TrustedProxies, Limits: limits,
+		Page: pages,
+		Pages: pages.Routes(web.Sources{
+			PublicURL: publicURL, Warnings: a.warnings, Finder: finder, Demo: demo.units(),
+		}),
+		Services: httpapi.Services{
+			Authenticator: a.access, Sessions: a.access, Firms: a.firms, Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace,
+			Desk: a.warnings, Press: a.warnings, Warnings: a.warnings, Notices: a.notices, Finder: finder,
+			Devices: a.consumers, Holdings: a.consumers, Inbox: alerts, Complaints: a.cases, Ready: a.ready,
+		},
+	})
+}
+
+// ready is nil when the store takes writes and the warnings in force are known.
+func (a *app) ready(ctx context.Context) error {
+	if err := a.engine.Ping(ctx); err != nil {
+		return err
+	}
+	if !a.warnings.Matcher().Confirm(ctx) {
+		return errors.New("the warnings in force are not confirmed")
+	}
+	return nil
+}
+
+// sweepEvery is how often expired documents are deleted. They are absent for every reader before that.
+const sweepEvery = time.Minute
+
+// sweep deletes expired documents until ctx ends.
+func (a *app) sweep(ctx context.Context) error {
+	t := time.NewTicker(sweepEvery)
+	defer t.Stop()
+	for {
+		for _, sweep := range []func(context.Context, int) (int, error){a.access.Sweep, a.cases.Sweep} {
+			if _, err := sweep(ctx, store.MaxBatch); err != nil && ctx.Err() == nil {
+				a.log.ErrorContext(ctx, "sweep", "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
+
+	"github.com/haisu-trace/haisu/internal/access"
+	"github.com/haisu-trace/haisu/internal/alert"
+	"github.com/haisu-trace/haisu/internal/casefile"
+	"github.com/haisu-trace/haisu/internal/clock"
+	"github.com/haisu-trace/haisu/internal/consumer"
+	"github.com/haisu-trace/haisu/internal/firm"
+	"github.com/haisu-trace/haisu/internal/searchsync"
+	"github.com/haisu-trace/haisu/internal/secret"
+	"github.com/haisu-trace/haisu/internal/store"
+	"github.com/haisu-trace/haisu/internal/store/mongo"
+	"github.com/haisu-trace/haisu/internal/store/sqlite"
+	"github.com/haisu-trace/haisu/internal/trace"
+	"github.com/haisu-trace/haisu/internal/warning"
+	"github.com/haisu-trace/haisu/internal/warning/notice"
+	"github.com/haisu-trace/haisu/push"
+	"github.com/haisu-trace/haisu/search"
+	"github.com/haisu-trace/haisu/search/bleve"
+	"github.com/haisu-trace/haisu/search/meili"
+)
+
+// app is the program put together. close undoes what open did, the last first.
+type app struct {
+	cfg       *config
+	log       *slog.Logger
+	engine    store.Engine
+	box       *secret.Box
+	firms     *firm.Service
+	access    *access.Service
+	warnings  *warning.Service
+	notices   *notice.Service
+	consumers *consumer.Service
+	trace     *trace.Service
+	cases     *casefile.Service
+	closers   []func() error
+}
+
+// open opens the store and the domain. Search and push are for serve alone.
+func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error) {
+	a := &app{cfg: cfg, log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("DATA_DIR: %w", err)
+	}
+	if a.box, err = secret.OpenFile(cfg.KeysFile, cfg.MongoURI == ""); err != nil {
+		return nil, fmt.Errorf("KEYS_FILE: %w", err)
+	}
+	if a.engine, err = openStore(ctx, cfg); err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, a.engine.Close)
+	if a.firms, err = firm.Open(ctx, a.engine, time.Now); err != nil {
+		return nil, err
+	}
+	if a.access, err = access.Open(ctx, a.engine, a.box, time.Now); err != nil {
+		return nil, err
+	}
+	if a.warnings, err = warning.Open(ctx, a.engine, warning.Options{Log: log}); err != nil {
+		return nil, err
+	}
+	if a.notices, err = notice.Open(ctx, a.engine, time.Now); err != nil {
+		return nil, err
+	}
+	if a.consumers, err = consumer.Open(ctx, a.engine, a.box, time.Now); err != nil {
+		return nil, err
+	}
+	if a.trace, err = trace.Open(ctx, trace.Deps{
+		Engine: a.engine, Firms: a.firms, Warnings: a.warnings.Matcher(), Notices: a.notices, Exposures: a.consumers,
+		Hasher: a.box, Log: log, Now: time.Now,
+	}); err != nil {
+		return nil, err
+	}
+	if a.cases, err = casefile.Open(ctx, a.engine, a.box, nil, time.Now, log); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func openStore(ctx context.Context, cfg *config) (store.Engine, error) {
+	if cfg.MongoURI != "" {
+		uri, err := connstring.ParseAndValidate(cfg.MongoURI)
+		if err != nil {
+			return nil, fmt.Errorf("MONGODB_URI: %w", err)
+		}
+		eng, err := mongo.Open(ctx, cfg.MongoURI, cmp.Or(uri.Database, "haisu"))
+		if err != nil {
+			return nil, fmt.Errorf("MONGODB_URI: %w", err)
+		}
+		return eng, nil
+	}
+	eng, err := sqlite.Open(ctx, filepath.Join(cfg.DataDir, "haisu.db"))
+	if err != nil {
+		return nil, fmt.Errorf("DATA_DIR: %w", err)
+	}
+	return eng, nil
+}
+
+// openSearch opens the index, and what keeps it in step with the store.
+func (a *app) openSearch(ctx context.Context) (search.Engine, *searchsync.Syncer, error) {
+	var index search.Engine
+	name := "meilisearch"
+	if a.cfg.MeiliURL != "" {
+		ix, err := meili.New(meili.Config{URL: a.cfg.MeiliURL, APIKey: a.cfg.MeiliKey})
+		if err != nil {
+			return nil, nil, fmt.Errorf("MEILISEARCH_URL: %w", err)
+		}
+		index = ix
+	} else {
+		ix, err := bleve.Open(filepath.Join(a.cfg.DataDir, "search"))
+		if err != nil {
+			return nil, nil, fmt.Errorf("DATA_DIR: %w", err)
+		}
+		index, name = ix, "bleve"
+		if a.cfg.MongoURI != "" {
+			// Every replica has an index of its own, in a DATA_DIR of its own.
+			host, err := os.Hostname()
+			if err != nil {
+				return nil, nil, fmt.Errorf("the name of this machine: %w", err)
+			}
+			name = "bleve/" + host
+		}
+		if why := ix.Private(); why != nil {
+			a.log.Warn("the search index in DATA_DIR cannot be had; this process builds a temporary one of its own", "error", why)
+			name = "bleve-private/" + clock.Token(5)
+		}
+	}
+	a.closers = append(a.closers, index.Close)
+	sync, err := searchsync.Open(ctx, a.engine, index, name, time.Now, a.log, searchsync.Warnings(a.warnings), searchsync.Notices(a.notices))
+	return index, sync, err
+}
+
+// openAlerts opens the fan-out with FCM, or with the log where no project is set.
+func (a *app) openAlerts(ctx context.Context, publicURL string) (*alert.Service, error) {
+	var sender push.Sender = push.NewLog(a.log, time.Now)
+	if a.cfg.FirebaseProj != "" {
+		fcm, err := push.NewFCM(ctx, push.Config{Project: a.cfg.FirebaseProj, CredentialsFile: a.cfg.Credentials, Endpoint: a.cfg.FCMEndpoint})
+		if err != nil {
+			return nil, err
+		}
+		a.closers = append(a.closers, func() error { fcm.Close(); return nil })
+		sender = fcm
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("the name of this machine: %w", err)
+	}
+	leases, err := store.OpenLeases(ctx, a.engine, fmt.Sprintf("%s/%d", host, os.Getpid()), leaseTerm, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	return alert.Open(ctx, alert.Deps{
+		Engine: a.engine, Warnings: a.warnings, InForce: a.warnings.Matcher(), Consumers: a.consumers, Graph: a.trace,
+		Sender: pusher{sender, publicURL}, Leases: leases, Now: time.Now, Log: a.log,
+	})
+}
+
+// leaseTerm is how long a dead process's work waits for another. It is renewed per chunk, which takes a few seconds at most.
+const leaseTerm = 20 * time.Second
+
+func (a *app) close() error {
+	var all []error
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		all = append(all, a.closers[i]())
+	}
+	a.closers = nil
+	return errors.Join(all...)
+}

@@ -1,0 +1,194 @@
+package alert
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/haisu-trace/haisu/internal/fault"
+	"github.com/haisu-trace/haisu/internal/store"
+	"github.com/haisu-trace/haisu/internal/warning"
+)
+
+// maxTries is how often a delivery is tried: with doubling pauses from firstPause to maxPause that is over a day.
+const (
+	maxTries   = 60
+	firstPause = 2 * time.Second
+	maxPause   = 30 * time.Minute
+)
+
+// sendLane sends what is due in a lane.
+func (s *Service) sendLane(ctx context.Context, lane int) error {
+	due := store.Query{Index: byLane, Eq: store.K(lane), To: store.K(s.Now().Add(time.Millisecond)), Limit: 20}
+	first, err := s.chunks.Find(ctx, due)
+	if err != nil || len(first.Items) == 0 {
+		return err
+	}
+	held, ok, err := s.Leases.Try(ctx, fmt.Sprintf("send/%d", lane))
+	if err != nil || !ok {
+		return err
+	}
+	defer func() { _ = held.Release(context.WithoutCancel(ctx)) }() // ends with its term otherwise
+	for {
+		page, err := s.chunks.Find(ctx, due)
+		if err != nil || len(page.Items) == 0 {
+			return err
+		}
+		for _, d := range page.Items {
+			if err := s.keepLease(ctx, held); err != nil {
+				return err
+			}
+			if err := s.sendChunk(ctx, d, held); err != nil {
+				return err
+			}
+		}
+		due.To = store.K(s.Now().Add(time.Millisecond))
+	}
+}
+
+// sendChunk sends the pending deliveries of a chunk and stores what became of them. A crash between the two repeats the sending;
+// the device shows one notification all the same, since both have one tag.
+func (s *Service) sendChunk(ctx context.Context, d store.Doc[chunk], held *store.Held) error {
+	c := &d.V
+	if c.Fence > held.Fence {
+		return store.ErrLeaseLost
+	}
+	m, err := s.Warnings.Message(ctx, warning.MessageID(c.No, c.Rev))
+	if err != nil {
+		return err
+	}
+	superseded, err := s.superseded(ctx, &m)
+	if err != nil {
+		return err
+	}
+	var wait time.Duration
+	if superseded {
+		for i := range c.Deliveries {
+			if c.Deliveries[i].State == StatePending {
+				c.Deliveries[i].State = StateSuperseded
+			}
+		}
+	} else if wait, err = s.sendPending(ctx, &m, c); err != nil {
+		return err
+	}
+	s.settle(c, wait)
+	c.Fence = held.Fence
+	err = s.chunks.Replace(ctx, d)
+	if errors.Is(err, store.ErrConflict) {
+		return store.ErrLeaseLost
+	}
+	return err
+}
+
+// sendPending sends to the devices that have a push token, group by group of one reason, and gives the longest pause asked for.
+func (s *Service) sendPending(ctx context.Context, m *warning.Message, c *chunk) (wait time.Duration, err error) {
+	ids := make([]string, 0, len(c.Deliveries))
+	for _, del := range c.Deliveries {
+		if del.State == StatePending {
+			ids = append(ids, del.Device)
+		}
+	}
+	devices, err := s.Consumers.Devices(ctx, ids)
+	if err != nil {
+		return 0, err
+	}
+	groups := map[Outgoing][]int{}
+	for i := range c.Deliveries {
+		del := &c.Deliveries[i]
+		if del.State != StatePending {
+			continue
+		}
+		if devices[del.Device].PushToken == "" {
+			del.State = StateInbox
+			continue
+		}
+		out := Outgoing{Message: m, Reason: del.Reasons[0].Code, Certain: del.Reasons[0].Certain}
+		groups[out] = append(groups[out], i)
+	}
+	for out, at := range groups {
+		to := make([]Address, len(at))
+		for i, k := range at {
+			v := devices[c.Deliveries[k].Device]
+			to[i] = Address{Device: v.ID, Token: v.PushToken, Platform: v.Platform, Lang: v.Lang}
+		}
+		for i, r := range s.Sender.Send(ctx, out, to) {
+			del := &c.Deliveries[at[i]]
+			del.State, del.Detail = r.State, r.Detail
+			wait = max(wait, r.RetryAfter)
+			if r.State == StateUnreachable {
+				if err := s.Consumers.DropPushToken(ctx, del.Device, to[i].Token); err != nil {
+					return wait, err
+				}
+			}
+		}
+	}
+	return wait, nil
+}
+
+// settle decides whether the chunk is done, and when it is tried again.
+func (s *Service) settle(c *chunk, wait time.Duration) {
+	c.Open = false
+	c.Tries++
+	for i := range c.Deliveries {
+		del := &c.Deliveries[i]
+		switch {
+		case del.State != StatePending:
+		case c.Tries >= maxTries:
+			del.State = StateFailed
+		default:
+			c.Open = true
+		}
+	}
+	pause := maxPause
+	if c.Tries < 12 {
+		pause = min(firstPause<<(c.Tries-1), maxPause)
+	}
+	c.Due = s.Now().UTC().Truncate(time.Millisecond).Add(max(pause, wait))
+}
+
+func notFound(err error) bool { return fault.KindOf(err) == fault.NotFound }
+
+// Run does all the background work until ctx ends: expansion, closing passes, late deliveries and sending. Whatever fails is logged and tried
+// again in the next round; nothing is lost, since all of it is found again in the store.
+func (s *Service) Run(ctx context.Context) error {
+	tick := time.NewTicker(roundEvery)
+	defer tick.Stop()
+	feeds, published := s.feeds(), s.Warnings.Wake()
+	for {
+		s.round(ctx, feeds)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-published:
+		case <-s.nudge:
+		case <-tick.C:
+		}
+	}
+}
+
+// roundEvery is how often the work is looked for when nothing in this process calls for it.
+const roundEvery = time.Second
+
+// round does what there is to do now.
+func (s *Service) round(ctx context.Context, feeds map[string]func(ctx context.Context, token string) (string, error)) {
+	s.log(ctx, "expand", s.expandOpen(ctx))
+	for name, step := range feeds {
+		for {
+			more, err := s.lateStep(ctx, name, step)
+			s.log(ctx, "late "+name, err)
+			if !more || err != nil {
+				break
+			}
+		}
+	}
+	for lane := range lanes {
+		s.log(ctx, "send", s.sendLane(ctx, lane))
+	}
+}
+
+func (s *Service) log(ctx context.Context, what string, err error) {
+	if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrLeaseLost) {
+		s.Log.ErrorContext(ctx, "alerts: "+what, "error", err)
+	}
+}

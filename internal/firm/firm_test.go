@@ -1,0 +1,91 @@
+package firm_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/haisu-trace/haisu/internal/fault"
+	"github.com/haisu-trace/haisu/internal/firm"
+	"github.com/haisu-trace/haisu/internal/lang"
+	"github.com/haisu-trace/haisu/internal/store/sqlite"
+)
+
+func setup(t *testing.T) *firm.Service {
+	t.Helper()
+	eng, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "t.db"))
+	must(t, err)
+	t.Cleanup(func() { must(t, eng.Close()) })
+	s, err := firm.Open(t.Context(), eng, time.Now)
+	must(t, err)
+	return s
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOwnsAndNamed(t *testing.T) {
+	t.Parallel()
+	f := firm.Firm{Prefixes: []string{"4012345"}, Grants: []string{"0614141"}, GLNs: []string{"6901234000009"}}
+	for digits, want := range map[string]bool{"4012345011122": true, "0614141077777": true, "4012346": false, "401234": false, "": false} {
+		if got := f.Owns(digits); got != want {
+			t.Errorf("Owns(%q) = %t", digits, got)
+		}
+	}
+	for uri, want := range map[string]bool{
+		"urn:epc:id:pgln:4012345.00000":        true,
+		"urn:epc:id:sgln:4012345.00001.0":      true,
+		"https://id.gs1.org/417/6901234000009": true,
+		"https://id.gs1.org/414/6901234000009": true,
+		"https://id.gs1.org/417/6901234000016": false,
+		"urn:epc:id:pgln:0614141.00000":        false, // a grant is for products
+		"https://example.com/parties/4012345":  false,
+		"not a URI":                            false,
+		"":                                     false,
+	} {
+		if got := f.Named(uri); got != want {
+			t.Errorf("Named(%q) = %t", uri, got)
+		}
+	}
+	if (firm.Firm{Prefixes: []string{""}}).Owns("4012345") {
+		t.Error("an empty prefix owns everything")
+	}
+}
+
+func TestFirmsAndPlaces(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	ctx := t.Context()
+	f := firm.Firm{ID: "maker", Name: lang.ZhEn("酒厂", "Distillery"), Kind: firm.Producer, Prefixes: []string{"4012345"}}
+	must(t, s.Put(ctx, f))
+	must(t, s.Put(ctx, f))
+	must(t, s.Grant(ctx, "maker", "0614141", "0614141"))
+	got, err := s.Get(ctx, "maker")
+	must(t, err)
+	if len(got.Grants) != 1 || got.Name[lang.En] != "Distillery" {
+		t.Fatalf("%+v", got)
+	}
+	if _, err := s.Get(ctx, "nobody"); fault.CodeOf(err) != "firm_not_found" {
+		t.Errorf("unknown: %v", err)
+	}
+	if err := s.Grant(ctx, "nobody", "0614141"); fault.CodeOf(err) != "firm_not_found" {
+		t.Errorf("grant to an unknown firm: %v", err)
+	}
+	err = s.Put(ctx, firm.Firm{ID: "A", Kind: "x", GLNs: []string{"6901234000008"}, Prefixes: []string{"12"}})
+	for _, pointer := range []string{"/id", "/name", "/kind", "/glns/0", "/prefixes/0"} {
+		if err == nil || !strings.Contains(err.Error(), pointer) {
+			t.Errorf("%s is not in %v", pointer, err)
+		}
+	}
+	must(t, s.PutPlace(ctx, firm.Place{URI: "urn:epc:id:sgln:4012345.00001.0", Name: lang.ZhEn("厂", "Plant"), Kind: "plant", Firm: "maker"}))
+	places, err := s.Places(ctx, []string{"https://id.gs1.org/414/4012345000016", "https://id.gs1.org/414/4012345000023"})
+	must(t, err)
+	if len(places) != 1 {
+		t.Fatalf("%v", places)
+	}
+}

@@ -1,0 +1,61 @@
+package httpapi
+
+import (
+	"bytes"
+	"net/netip"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// peerAddr is the address at the other end of the connection.
+func peerAddr(c *fiber.Ctx) netip.Addr {
+	a, ok := netip.AddrFromSlice(c.Context().RemoteIP())
+	if !ok {
+		return netip.Addr{}
+	}
+	return a.Unmap()
+}
+
+// clientAddr is the address of the client: the peer's, or, if the peer is a trusted proxy, the last address in X-Forwarded-For that is
+// none. Addresses before that one were written by the client and are not believed. The address is used for rate limits and is
+// neither logged nor kept.
+func (s *server) clientAddr(c *fiber.Ctx) netip.Addr {
+	addr := peerAddr(c)
+	if !s.trusted(addr) {
+		return addr
+	}
+	// A proxy may append to the client's line or add a line of its own.
+	lines := c.Request().Header.PeekAll(fiber.HeaderXForwardedFor)
+	for list := string(bytes.Join(lines, []byte{','})); list != ""; {
+		i := strings.LastIndexByte(list, ',')
+		a, err := netip.ParseAddr(strings.TrimSpace(list[i+1:]))
+		if err != nil {
+			return addr
+		}
+		if addr = a.Unmap(); !s.trusted(addr) {
+			return addr
+		}
+		list = list[:max(i, 0)]
+	}
+	return addr
+}
+
+func (s *server) trusted(a netip.Addr) bool {
+	for _, p := range s.deps.TrustedProxies {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// rateKey is what counts as one client: an IPv4 address or an IPv6 /64, of which one household has at least a whole one.
+func rateKey(a netip.Addr) string {
+	if a.Is6() {
+		if p, err := a.WithZone("").Prefix(64); err == nil {
+			return p.Addr().String()
+		}
+	}
+	return a.String()
+}

@@ -1,0 +1,86 @@
+package httpapi
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/haisu-trace/haisu/internal/gs1"
+	"github.com/haisu-trace/haisu/internal/qr"
+	"github.com/haisu-trace/haisu/internal/trace"
+)
+
+// IssueCodes issues serials for a lot of the seller's firm.
+func (s *server) IssueCodes(ctx context.Context, req IssueCodesRequestObject) (IssueCodesResponseObject, error) {
+	g, err := gs1.ParseGTINLenient(req.Gtin)
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.sellerFirm(ctx)
+	if err != nil {
+		return nil, err
+	}
+	units, err := s.deps.Services.Codes.IssueCodes(ctx, f, g, req.Lot, req.Body.Count, req.Params.IdempotencyKey)
+	if err != nil {
+		return nil, err
+	}
+	out := IssueCodes201JSONResponse{Gtin: g.String(), Lot: req.Lot, Items: make([]IssuedCode, len(units))}
+	for i, u := range units {
+		symbol := s.link("/v1/codes/%s/%s", u.GTIN, url.PathEscape(u.Serial))
+		out.Items[i] = IssuedCode{Serial: u.Serial, Link: u.Ref().Link(s.deps.PublicURL), Png: symbol + ".png", Svg: symbol + ".svg"}
+	}
+	return out, nil
+}
+
+// PutForeignCodes ties codes of other schemes to a lot of the seller's firm.
+func (s *server) PutForeignCodes(ctx context.Context, req PutForeignCodesRequestObject) (PutForeignCodesResponseObject, error) {
+	g, err := gs1.ParseGTINLenient(req.Gtin)
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.sellerFirm(ctx)
+	if err != nil {
+		return nil, err
+	}
+	codes := make([]trace.ForeignCode, len(req.Body.Codes))
+	for i, in := range req.Body.Codes {
+		codes[i] = trace.ForeignCode{Scheme: in.Scheme, Code: in.Code, Serial: in.Serial}
+	}
+	added, err := s.deps.Services.Codes.PutForeignCodes(ctx, f, g, req.Lot, codes)
+	if err != nil {
+		return nil, err
+	}
+	return PutForeignCodes200JSONResponse{Added: added}, nil
+}
+
+// defaultSymbol is the default of the parameter size in the contract, in pixels.
+const defaultSymbol = 512
+
+func (s *server) codePNG(c *fiber.Ctx) error {
+	return s.symbol(c, "image/png", func(text string) ([]byte, error) { return qr.PNG(text, c.QueryInt("size", defaultSymbol)) })
+}
+
+func (s *server) codeSVG(c *fiber.Ctx) error { return s.symbol(c, "image/svg+xml", qr.SVG) }
+
+// symbol draws the code of an issued unit. Its text is the unit's Digital Link on the public address.
+func (s *server) symbol(c *fiber.Ctx, media string, draw func(text string) ([]byte, error)) error {
+	g, err := gs1.ParseGTINLenient(c.Params("gtin"))
+	if err != nil {
+		return err
+	}
+	serial, err := url.PathUnescape(c.Params("serial"))
+	if err != nil {
+		return err
+	}
+	u, err := s.deps.Services.Codes.Unit(c.UserContext(), g, serial)
+	if err != nil {
+		return err
+	}
+	b, err := draw(u.Ref().Link(s.deps.PublicURL))
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderContentType, media)
+	return c.Send(b)
+}

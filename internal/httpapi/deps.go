@@ -1,0 +1,199 @@
+package httpapi
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/haisu-trace/haisu/internal/access"
+	"github.com/haisu-trace/haisu/internal/alert"
+	"github.com/haisu-trace/haisu/internal/casefile"
+	"github.com/haisu-trace/haisu/internal/clock"
+	"github.com/haisu-trace/haisu/internal/consumer"
+	"github.com/haisu-trace/haisu/internal/epcis"
+	"github.com/haisu-trace/haisu/internal/firm"
+	"github.com/haisu-trace/haisu/internal/gs1"
+	"github.com/haisu-trace/haisu/internal/store"
+	"github.com/haisu-trace/haisu/internal/trace"
+	"github.com/haisu-trace/haisu/internal/warning"
+	"github.com/haisu-trace/haisu/internal/warning/notice"
+)
+
+// Deps are what the server works with. Services is mandatory.
+type Deps struct {
+	Version   string
+	PublicURL string // absolute, without a trailing slash: what labels and links begin with
+	Services  Services
+
+	Page  Page                 // nil: scans and problems are answered in JSON only
+	Pages func(r fiber.Router) // registers the pages that are no part of the contract; may be nil
+
+	Log      *slog.Logger         // nil: nothing is logged
+	Metrics  *prometheus.Registry // nil: a registry of its own
+	Now      clock.Now            // default time.Now
+	NewToken func() string        // request IDs and visitor cookies; at least 80 random bits; default clock.Token(10)
+
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For and X-Request-Id are believed
+	Limits         *Limits        // nil: DefaultLimits
+}
+
+// Services are the domain as the handlers use it.
+type Services struct {
+	Authenticator Authenticator
+	Sessions      Sessions
+	Firms         Firms
+	Scanner       Scanner
+	Catalogue     Catalogue
+	Codes         Codes
+	Capture       Capture
+	Desk          WarningDesk
+	Press         WarningPress
+	Warnings      Warnings
+	Notices       Notices
+	Finder        Finder
+	Devices       Devices
+	Holdings      Holdings
+	Inbox         Inbox
+	Complaints    Complaints
+	Ready         func(ctx context.Context) error // nil error: the store accepts writes and the warnings are loaded
+}
+
+// Authenticator says whose token this is, for sessions (hs_) and sellers' keys (hk_). Unauthenticated.
+type Authenticator interface {
+	Authenticate(ctx context.Context, token string) (access.Principal, error)
+}
+
+// Sessions opens and ends officers' sessions.
+type Sessions interface {
+	Login(ctx context.Context, login, password, totp string) (access.Session, error)
+	Logout(ctx context.Context, token string) error
+}
+
+// Firms names firms. NotFound.
+type Firms interface {
+	Get(ctx context.Context, id string) (firm.Firm, error)
+}
+
+// Scanner answers scans.
+type Scanner interface {
+	Scan(ctx context.Context, req trace.ScanRequest) (*trace.Answer, error)
+	Resolve(ctx context.Context, code string, req trace.ScanRequest) (*trace.Answer, error)
+}
+
+// Catalogue keeps products and lots.
+type Catalogue interface {
+	PutProduct(ctx context.Context, f firm.Firm, p trace.Product) (stored trace.Product, created bool, err error)
+	Product(ctx context.Context, g gs1.GTIN) (*trace.ProductView, error)
+	PutLot(ctx context.Context, f firm.Firm, l trace.Lot) (stored trace.Lot, created bool, err error)
+	Lot(ctx context.Context, g gs1.GTIN, lot string) (*trace.LotView, error)
+}
+
+// Codes issues serials and ties codes of other schemes to lots.
+type Codes interface {
+	IssueCodes(ctx context.Context, f firm.Firm, g gs1.GTIN, lot string, count int, idempotencyKey string) ([]trace.Unit, error)
+	Unit(ctx context.Context, g gs1.GTIN, serial string) (trace.Unit, error)
+	PutForeignCodes(ctx context.Context, f firm.Firm, g gs1.GTIN, lot string, codes []trace.ForeignCode) (added int, err error)
+}
+
+// Capture takes trace events.
+type Capture interface {
+	CaptureEvent(ctx context.Context, f firm.Firm, e *epcis.Event) (trace.Captured, error)
+	Capture(ctx context.Context, f firm.Firm, doc *epcis.Document) (trace.CaptureResult, error)
+}
+
+// WarningDesk keeps drafts.
+type WarningDesk interface {
+	Create(ctx context.Context, by warning.Author, c warning.Content) (warning.Draft, error)
+	Draft(ctx context.Context, no string) (warning.Draft, error)
+	Drafts(ctx context.Context, authority, cursor string, limit int) (drafts []warning.Draft, next string, err error)
+	UpdateDraft(ctx context.Context, by warning.Author, no string, revision int64, c warning.Content) (warning.Draft, error)
+}
+
+// WarningPress publishes.
+type WarningPress interface {
+	PublishRevision(ctx context.Context, by warning.Author, no string, revision int64) (warning.Message, error)
+	Amend(ctx context.Context, by warning.Author, no string, a warning.Amendment) (warning.Message, error)
+	Lift(ctx context.Context, by warning.Author, no string, c warning.Change) (warning.Message, error)
+	Retract(ctx context.Context, by warning.Author, no string, c warning.Change) (warning.Message, error)
+}
+
+// Warnings reads what is published.
+type Warnings interface {
+	Get(ctx context.Context, no string) (warning.State, error)
+	List(ctx context.Context, f warning.Filter, cursor string, limit int) (warning.Page, error)
+	Heads(ctx context.Context, nos []string) (map[string]warning.Head, error)
+}
+
+// Notices reads notices from abroad.
+type Notices interface {
+	Notices(ctx context.Context, g gs1.GTIN) ([]notice.Notice, error)
+	List(ctx context.Context, source, cursor string, limit int) (notices []notice.Notice, next string, err error)
+	GetMany(ctx context.Context, ids []string) (map[string]notice.Notice, error)
+}
+
+// Finder searches by words, the best match first. What it finds is read from the store afterwards. Unavailable.
+type Finder interface {
+	FindWarnings(ctx context.Context, text string, f warning.Filter, cursor string, limit int) (nos []string, next string, err error)
+	FindNotices(ctx context.Context, text, cursor string, limit int) (ids []string, next string, err error)
+}
+
+// Devices keeps devices. ByToken says whose token (hd_) this is. Unauthenticated.
+type Devices interface {
+	Register(ctx context.Context, n consumer.NewDevice) (d consumer.Device, token string, err error)
+	ByToken(ctx context.Context, token string) (consumer.Device, error)
+	SetPushToken(ctx context.Context, id, token string) error
+	SetSubscriptions(ctx context.Context, id string, subs []consumer.Subscription) ([]consumer.Subscription, error)
+}
+
+// Holdings keeps what households have.
+type Holdings interface {
+	AddHolding(ctx context.Context, device string, h consumer.Holding) (consumer.Holding, error)
+	Holdings(ctx context.Context, device, cursor string, limit int) (store.Page[consumer.Holding], error)
+	DeleteHolding(ctx context.Context, device, id string) error
+}
+
+// Inbox has the alerts of devices.
+type Inbox interface {
+	Inbox(ctx context.Context, device string, since time.Time, cursor string, limit int) (items []alert.InboxItem, next string, err error)
+}
+
+// Complaints files complaints and tells their filers what became of them.
+type Complaints interface {
+	File(ctx context.Context, c casefile.NewComplaint, idempotencyKey string) (casefile.Receipt, error)
+	Status(ctx context.Context, no, secret string) (casefile.View, error)
+}
+
+// Page renders for people. lang is one of the public languages.
+type Page interface {
+	RenderScan(w io.Writer, lang string, a *trace.Answer) error
+	// RenderProblem renders a refusal. detail is in English and meant for the public.
+	RenderProblem(w io.Writer, lang string, status int, code, detail, requestID string) error
+	// ContentSecurityPolicy is what the pages were made for.
+	ContentSecurityPolicy() string
+}
+
+// Limits are the rate limits, each per process and network address (IPv6: per /64). A zero Rate is none.
+type Limits struct {
+	Login     Rate // POST /v1/sessions
+	Register  Rate // POST /v1/devices
+	Complaint Rate // POST /v1/complaints
+	Receipt   Rate // GET /v1/complaints/{receipt}
+	Scan      Rate // /01/… and /v1/resolve
+}
+
+// DefaultLimits leave room for a shop full of people, or a carrier's whole district, behind one address; passwords and secrets
+// get much less.
+func DefaultLimits() Limits {
+	return Limits{
+		Login:     Rate{Every: 6 * time.Second, Burst: 10},
+		Register:  Rate{Every: time.Second, Burst: 60},
+		Complaint: Rate{Every: 10 * time.Second, Burst: 20},
+		Receipt:   Rate{Every: 2 * time.Second, Burst: 30},
+		Scan:      Rate{Every: 5 * time.Millisecond, Burst: 2000},
+	}
+}

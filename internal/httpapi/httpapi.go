@@ -1,0 +1,172 @@
+// Package httpapi serves the HTTP contract, mobile-contract/openapi.yaml.
+//
+// A request passes observe (ID, deadline, log line, metrics, problems), then admit, which holds it to the contract (rate,
+// credentials, media type, size, parameters, body), then its handler: read, call one service, respond. Handlers of JSON
+// operations implement the generated strict server; the scan paths and bodies that are no plain JSON are handled by hand. Errors travel
+// up as they are, and problem.go alone says what a client sees of them.
+package httpapi
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/valyala/fasthttp"
+
+	"github.com/haisu-trace/haisu/internal/clock"
+)
+
+// server has what handlers share. It is safe for concurrent use.
+type server struct {
+	deps     Deps
+	https    bool // the public address is https
+	metrics  *metrics
+	scanRate *limiter
+}
+
+var _ StrictServerInterface = (*server)(nil)
+
+// The bounds of a connection. A header has room for a Digital Link of 2 KiB, a token and what browsers send.
+const (
+	maxHeader    = 16 << 10
+	readTimeout  = 30 * time.Second
+	writeTimeout = 60 * time.Second
+	idleTimeout  = 120 * time.Second
+)
+
+// New builds the application. It fails only if the embedded contract or the metrics registry do not fit this code.
+func New(deps Deps) (*fiber.App, error) {
+	if deps.Log == nil {
+		deps.Log = slog.New(slog.DiscardHandler)
+	}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	if deps.NewToken == nil {
+		deps.NewToken = func() string { return clock.Token(10) }
+	}
+	if deps.Metrics == nil {
+		deps.Metrics = prometheus.NewRegistry()
+	}
+	if deps.Limits == nil {
+		l := DefaultLimits()
+		deps.Limits = &l
+	}
+	deps.PublicURL = strings.TrimSuffix(deps.PublicURL, "/")
+	m, err := newMetrics(deps.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{deps: deps, https: strings.HasPrefix(deps.PublicURL, "https://"), metrics: m, scanRate: newLimiter(deps.Limits.Scan, deps.Now)}
+	doc, err := loadContract()
+	if err != nil {
+		return nil, err
+	}
+	ops, err := operations(doc)
+	if err != nil {
+		return nil, err
+	}
+	maxBody := 0
+	for _, op := range ops {
+		maxBody = max(maxBody, op.maxBody)
+	}
+	app := fiber.New(fiber.Config{
+		// Strings that handlers keep must not change under them: Fiber reuses the memory of a request.
+		Immutable:             true,
+		CaseSensitive:         true,
+		StrictRouting:         true,
+		DisableStartupMessage: true,
+		AppName:               "haisu",
+		BodyLimit:             maxBody,
+		ReadBufferSize:        maxHeader,
+		ReadTimeout:           readTimeout,
+		WriteTimeout:          writeTimeout,
+		IdleTimeout:           idleTimeout,
+		ErrorHandler:          s.handleError,
+	})
+	s.refuseUnknownMethods(app)
+	if err := s.routes(app, ops); err != nil {
+		return nil, err
+	}
+	return app, nil
+}
+
+// refuseUnknownMethods answers methods that Fiber does not know, which it would otherwise do by itself and in plain text.
+func (s *server) refuseUnknownMethods(app *fiber.App) {
+	next := app.Server().Handler
+	app.Server().Handler = func(rc *fasthttp.RequestCtx) {
+		if slices.Contains(fiber.DefaultMethods, string(rc.Method())) {
+			next(rc)
+			return
+		}
+		c := app.AcquireCtx(rc)
+		defer app.ReleaseCtx(c)
+		if err := s.handleError(c, refuse(http.StatusNotImplemented, "method_unknown", "there is no such method")); err != nil {
+			rc.Response.SetStatusCode(http.StatusInternalServerError)
+		}
+	}
+}
+
+// routes is the whole route table. Fiber takes handlers in the order of registration, so what checks comes first.
+func (s *server) routes(app *fiber.App, ops []*operation) error {
+	app.Use(s.observe)
+	app.Get("/01/*", s.scan)
+
+	limits := map[string]Rate{
+		"createSession": s.deps.Limits.Login, "registerDevice": s.deps.Limits.Register,
+		"fileComplaint": s.deps.Limits.Complaint, "getComplaint": s.deps.Limits.Receipt,
+	}
+	for _, op := range ops {
+		op.limiter = newLimiter(limits[op.id], s.deps.Now)
+		if op.id == "resolveCode" {
+			op.limiter = s.scanRate
+		}
+		if !strings.HasPrefix(op.path, "/01/") {
+			op.register(app, s.admit(op))
+		}
+	}
+	RegisterHandlers(app, NewStrictHandler(s, nil))
+	app.Get("/v1/resolve", s.resolve)
+	if s.deps.Page != nil {
+		app.Get("/resolve", s.resolvePage)
+	}
+	app.Get("/v1/codes/:gtin/:serial.png", s.codePNG)
+	app.Get("/v1/codes/:gtin/:serial.svg", s.codeSVG)
+	app.Post("/epcis/events", s.captureEvent)
+	app.Post("/epcis/capture", s.captureDocument)
+
+	app.Get("/healthz", s.health)
+	app.Get("/readyz", s.readiness)
+	app.Get("/openapi.yaml", s.openAPI)
+	app.Get("/metrics", s.localOnly, adaptor.HTTPHandler(promhttp.HandlerFor(s.deps.Metrics, promhttp.HandlerOpts{})))
+	if err := s.registerDocs(app); err != nil {
+		return err
+	}
+	if s.deps.Pages != nil {
+		s.deps.Pages(app)
+	}
+	return nil
+}
+
+// localOnly hides a path from everybody but the machine and the private network that the process runs in, and from whatever
+// comes through a proxy.
+func (s *server) localOnly(c *fiber.Ctx) error {
+	peer := peerAddr(c)
+	if !peer.IsLoopback() && !peer.IsPrivate() || c.Get(fiber.HeaderXForwardedFor) != "" || c.Get("Forwarded") != "" {
+		return refuse(http.StatusNotFound, "no_such_path", "there is nothing at this path")
+	}
+	callOf(c).operation = opMetrics
+	return c.Next()
+}
+
+// link is an absolute URL on the public address.
+func (s *server) link(format string, args ...any) string {
+	return s.deps.PublicURL + fmt.Sprintf(format, args...)
+}

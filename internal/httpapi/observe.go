@@ -1,0 +1,147 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Names of what is no operation of the contract, for metrics and logs.
+const (
+	opNone    = "none"
+	opDocs    = "docs"
+	opMetrics = "metrics"
+	opPage    = "page"
+)
+
+// metrics of the server.
+type metrics struct {
+	duration *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+}
+
+func newMetrics(r prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "haisu_http_request_duration_seconds", Help: "Time from the complete request to the complete response.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+		}, []string{"operation", "status"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "haisu_http_requests_in_flight", Help: "Requests that are being answered.",
+		}),
+	}
+	for _, c := range []prometheus.Collector{m.duration, m.inFlight} {
+		if err := r.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
+
+// requestID is a trusted proxy's, so that the logs of both can be joined, or a new one.
+func (s *server) requestID(c *fiber.Ctx) string {
+	if given := c.Get(fiber.HeaderXRequestID); given != "" && s.trusted(peerAddr(c)) && requestIDPattern.MatchString(given) {
+		return given
+	}
+	return s.deps.NewToken()
+}
+
+// observe wraps every request: it gives it an ID, a deadline and security headers, turns errors and panics into problems, and writes
+// one line and one measurement about it.
+func (s *server) observe(c *fiber.Ctx) error {
+	start := time.Now() // how long it takes is the machine's matter, not that of the clock that the domain is given
+	s.metrics.inFlight.Inc()
+	defer s.metrics.inFlight.Dec()
+	k := &call{id: s.requestID(c), operation: opNone}
+	c.Locals(callKey{}, k)
+	s.secure(c, k.id)
+	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), callKey{}, k), defaultDeadline)
+	defer cancel()
+	c.SetUserContext(ctx)
+	var r *httpError
+	if err := s.guarded(c); err != nil {
+		r = refusalOf(err)
+		if err := s.writeProblem(c, r, k.id); err != nil {
+			return err
+		}
+	}
+	s.report(c, k, r, time.Since(start))
+	return nil
+}
+
+// guarded runs the handlers. A panic becomes an error with its stack, for the log.
+func (s *server) guarded(c *fiber.Ctx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return c.Next()
+}
+
+// secure sets the headers that no response should lack. Pages replace the content policy with their own, and public reads
+// the cache policy.
+func (s *server) secure(c *fiber.Ctx, id string) {
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	c.Set(fiber.HeaderXRequestID, id)
+	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	c.Set(fiber.HeaderXFrameOptions, "DENY")
+	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
+	c.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
+	if s.https {
+		c.Set(fiber.HeaderStrictTransportSecurity, "max-age=31536000")
+	}
+}
+
+// report writes the request's one line. It names the operation and never the path, the query, the headers or the address: those
+// hold receipts, codes, tokens and people.
+func (s *server) report(c *fiber.Ctx, k *call, r *httpError, took time.Duration) {
+	status := c.Response().StatusCode()
+	if k.operation == opNone && r == nil {
+		k.operation = opPage // what is no operation and no problem
+	}
+	s.metrics.duration.WithLabelValues(k.operation, strconv.Itoa(status)).Observe(took.Seconds())
+	level, attrs := slog.LevelInfo, make([]slog.Attr, 0, 9)
+	attrs = append(attrs,
+		slog.String("request_id", k.id),
+		slog.String("method", c.Method()),
+		slog.String("operation", k.operation),
+		slog.Int("status", status),
+		slog.Duration("took", took),
+		slog.Int("bytes", len(c.Response().Body())),
+		slog.String("actor", k.actor()),
+	)
+	if r != nil {
+		attrs = append(attrs, slog.String("code", r.code))
+	}
+	if r != nil && status >= http.StatusInternalServerError {
+		level = slog.LevelError
+		if r.err != nil {
+			attrs = append(attrs, slog.String("cause", r.err.Error()))
+		}
+	}
+	s.deps.Log.LogAttrs(c.UserContext(), level, "request", attrs...)
+}
+
+// handleError is Fiber's error handler. It sees what never reached observe: requests that cannot be read or are too large.
+func (s *server) handleError(c *fiber.Ctx, err error) error {
+	k := callOf(c)
+	if k.id == "" {
+		k = &call{id: s.deps.NewToken(), operation: opNone}
+		s.secure(c, k.id)
+	}
+	r := refusalOf(err)
+	werr := s.writeProblem(c, r, k.id)
+	s.report(c, k, r, 0)
+	return werr
+}

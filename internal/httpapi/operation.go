@@ -1,0 +1,167 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/gofiber/fiber/v2"
+
+	contract "github.com/haisu-trace/haisu/mobile-contract"
+)
+
+// The security schemes of the contract.
+const (
+	schemeSeller  = "sellerKey"
+	schemeOfficer = "officerSession"
+	schemeDevice  = "deviceToken"
+	schemeReceipt = "receiptSecret"
+)
+
+const (
+	defaultMaxBody  = 64 << 10
+	defaultDeadline = 10 * time.Second
+)
+
+// deadlines of operations that may do the work of thousands.
+var deadlines = map[string]time.Duration{
+	"captureDocument": 60 * time.Second,
+	"issueCodes":      30 * time.Second,
+	"putForeignCodes": 30 * time.Second,
+}
+
+// cachePolicies of public reads. A policy makes an ETag, too; see cache.go.
+var cachePolicies = map[string]string{
+	"getProduct":   "public, max-age=60",
+	"getLot":       "public, max-age=60",
+	"getCodePng":   "public, max-age=86400",
+	"getCodeSvg":   "public, max-age=86400",
+	"listWarnings": "public, no-cache",
+	"getWarning":   "public, no-cache",
+	"listNotices":  "public, no-cache",
+	"listAlerts":   "private, no-cache",
+	"getContract":  "public, no-cache",
+}
+
+// operation is one operation of the contract, made ready to check requests against.
+type operation struct {
+	id     string
+	method string
+	path   string // as Fiber writes it
+	params openapi3.Parameters
+	query  map[string]bool // the names of query parameters
+
+	schemes  []string // acceptable credentials; any one of them
+	optional bool     // credentials may be missing
+
+	body         *openapi3.RequestBody // nil: none
+	bodySchema   *openapi3.Schema
+	bodyTypes    []string // media types, sorted
+	maxBody      int
+	freeForm     bool // the body is checked by its handler
+	deadline     time.Duration
+	cache        string
+	localised    bool // the answer depends on Accept-Language
+	limiter      *limiter
+	needsReceipt bool
+}
+
+// loadContract reads the embedded contract, once: nobody changes what it gives.
+var loadContract = sync.OnceValues(func() (*openapi3.T, error) {
+	doc, err := openapi3.NewLoader().LoadFromData(contract.OpenAPI)
+	if err != nil {
+		return nil, fmt.Errorf("read the contract: %w", err)
+	}
+	return doc, nil
+})
+
+// operations gives the operations of the contract, in order of path and method.
+func operations(doc *openapi3.T) ([]*operation, error) {
+	var out []*operation
+	paths := doc.Paths.Map()
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		ops := paths[path].Operations()
+		for _, method := range slices.Sorted(maps.Keys(ops)) {
+			op, err := newOperation(method, path, ops[method])
+			if err != nil {
+				return nil, fmt.Errorf("contract: %s %s: %w", method, path, err)
+			}
+			out = append(out, op)
+		}
+	}
+	return out, nil
+}
+
+var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
+
+func newOperation(method, path string, o *openapi3.Operation) (*operation, error) {
+	op := &operation{
+		id: o.OperationID, method: method, path: pathParameter.ReplaceAllString(path, ":$1"), params: o.Parameters, query: map[string]bool{},
+		maxBody: defaultMaxBody, deadline: defaultDeadline, cache: cachePolicies[o.OperationID],
+	}
+	for _, p := range o.Parameters {
+		switch {
+		case p.Value.In == openapi3.ParameterInQuery:
+			op.query[p.Value.Name] = true
+		case p.Value.Name == fiber.HeaderAcceptLanguage:
+			op.localised = true
+		}
+	}
+	if o.Security == nil {
+		return nil, fmt.Errorf("no security")
+	}
+	for _, alternative := range *o.Security {
+		if len(alternative) == 0 {
+			op.optional = true
+		}
+		for scheme := range alternative {
+			op.schemes = append(op.schemes, scheme)
+		}
+	}
+	op.needsReceipt = slices.Contains(op.schemes, schemeReceipt)
+	if d, ok := deadlines[op.id]; ok {
+		op.deadline = d
+	}
+	if err := op.extensions(o.Extensions); err != nil {
+		return nil, err
+	}
+	if o.RequestBody != nil {
+		op.body = o.RequestBody.Value
+		op.bodyTypes = slices.Sorted(maps.Keys(op.body.Content))
+		op.bodySchema = op.body.Content[op.bodyTypes[0]].Schema.Value
+	}
+	return op, nil
+}
+
+// extensions reads what OpenAPI has no words for.
+func (op *operation) extensions(x map[string]any) error {
+	for name, target := range map[string]any{"x-max-body-bytes": &op.maxBody, "x-free-form": &op.freeForm} {
+		v, ok := x[name]
+		if !ok {
+			continue
+		}
+		b, err := json.Marshal(v)
+		if err == nil {
+			err = json.Unmarshal(b, target)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// register puts h in front of the operation's handler. Fiber routes HEAD to the handlers of GET, so the checks go there too.
+func (op *operation) register(r fiber.Router, h fiber.Handler) {
+	if op.method == http.MethodGet {
+		r.Get(op.path, h)
+		return
+	}
+	r.Add(op.method, op.path, h)
+}

@@ -1,0 +1,159 @@
+package httpapi
+
+import (
+	"net/http"
+	"regexp"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/haisu-trace/haisu/internal/gs1"
+	"github.com/haisu-trace/haisu/internal/lang"
+	"github.com/haisu-trace/haisu/internal/trace"
+)
+
+// scanOperations by the level of the code, for metrics and logs.
+var scanOperations = map[gs1.Level]string{gs1.Product: "scanProduct", gs1.Lot: "scanLot", gs1.Unit: "scanUnit"}
+
+const (
+	// visitorCookie tells a browser's own second scan from a stranger's. It is random and means nothing elsewhere.
+	visitorCookie = "hv"
+	visitorTerm   = 400 * 24 * time.Hour // what browsers keep a cookie at most
+	maxPlace      = 64                   // characters
+)
+
+// scan answers /01/…, to a browser with a page and to everything else in JSON. It does without the general checks for speed.
+func (s *server) scan(c *fiber.Ctx) error {
+	k := callOf(c)
+	k.operation = scanOperations[gs1.Product]
+	if err := s.admitRate(c, s.scanRate); err != nil {
+		return err
+	}
+	ref, err := gs1.ParsePath(c.Path())
+	if err != nil {
+		return err
+	}
+	k.operation = scanOperations[ref.Level()]
+	if ref.Lot != "" && ref.Serial != "" {
+		k.operation = "scanUnitOfLot"
+	}
+	html, err := s.negotiate(c)
+	if err != nil {
+		return err
+	}
+	req := s.scanRequest(c, k)
+	req.Ref = ref
+	a, err := s.deps.Services.Scanner.Scan(c.UserContext(), req)
+	if err != nil {
+		return err
+	}
+	return s.answer(c, a, html)
+}
+
+// resolve answers /v1/resolve?code=, always in JSON.
+func (s *server) resolve(c *fiber.Ctx) error {
+	a, err := s.deps.Services.Scanner.Resolve(c.UserContext(), c.Query("code"), s.scanRequest(c, callOf(c)))
+	if err != nil {
+		return err
+	}
+	return s.answer(c, a, false)
+}
+
+// resolvePage answers /resolve?code=, the form on the pages, with a page.
+func (s *server) resolvePage(c *fiber.Ctx) error {
+	k := callOf(c)
+	k.operation = opPage
+	if err := s.admitRate(c, s.scanRate); err != nil {
+		return err
+	}
+	a, err := s.deps.Services.Scanner.Resolve(c.UserContext(), c.Query("code"), s.scanRequest(c, k))
+	if err != nil {
+		return err
+	}
+	return s.answer(c, a, true)
+}
+
+func (s *server) answer(c *fiber.Ctx, a *trace.Answer, html bool) error {
+	c.Set(fiber.HeaderVary, "Accept, Accept-Language")
+	c.Set(fiber.HeaderContentLanguage, a.Lang)
+	if !html {
+		return c.JSON(a)
+	}
+	c.Set(fiber.HeaderContentSecurityPolicy, s.deps.Page.ContentSecurityPolicy())
+	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
+	return s.deps.Page.RenderScan(c.Response().BodyWriter(), a.Lang, a)
+}
+
+// negotiate says whether the client would rather have a page. Without a preference it gets JSON.
+func (s *server) negotiate(c *fiber.Ctx) (html bool, err error) {
+	offers := []string{fiber.MIMEApplicationJSON, fiber.MIMETextHTML}
+	if s.deps.Page == nil {
+		offers = offers[:1]
+	}
+	switch c.Accepts(offers...) {
+	case fiber.MIMETextHTML:
+		return true, nil
+	case fiber.MIMEApplicationJSON:
+		return false, nil
+	}
+	return false, refuse(http.StatusNotAcceptable, "not_acceptable", "the answer can be had as application/json or text/html")
+}
+
+// scanRequest reads who scans, where, and in which language. Nothing in it can make a scan fail: who cannot be told who is asking
+// still tells what is known of the bottle. If the store failed to name the device the scan is not recorded, and the answer says so:
+// recorded without its device it would look like a stranger's, and its owner would not be alerted.
+func (s *server) scanRequest(c *fiber.Ctx, k *call) trace.ScanRequest {
+	req := trace.ScanRequest{Lang: requestLang(c), Place: place(c.Query("place")), Preview: preview(c)}
+	if k.token == "" { // nobody has looked yet
+		if err := s.authenticate(c.UserContext(), c, &deviceIfAny, k); err != nil {
+			s.deps.Log.WarnContext(c.UserContext(), "scan not recorded: the device is not known", "request_id", k.id, "error", err)
+			req.Preview = true
+		}
+	}
+	req.Device = k.device
+	if req.Device == "" {
+		req.Visitor = s.visitor(c, req.Preview)
+	}
+	return req
+}
+
+// deviceIfAny is what the scan paths ask for: a device's token, which may be missing or unknown.
+var deviceIfAny = operation{schemes: []string{schemeDevice}, optional: true}
+
+var visitorPattern = regexp.MustCompile(`^[0-9a-z]{16,32}$`)
+
+// visitor gives the visitor's cookie, and sets one for those who have none. Robots get none.
+func (s *server) visitor(c *fiber.Ctx, robot bool) string {
+	if v := c.Cookies(visitorCookie); visitorPattern.MatchString(v) {
+		return v
+	}
+	if robot {
+		return ""
+	}
+	v := s.deps.NewToken()
+	c.Cookie(&fiber.Cookie{
+		Name: visitorCookie, Value: v, Path: "/", MaxAge: int(visitorTerm.Seconds()),
+		HTTPOnly: true, SameSite: fiber.CookieSameSiteLaxMode, Secure: s.https,
+	})
+	return v
+}
+
+// requestLang is ?lang=, if we speak it, else the best of Accept-Language, else Chinese.
+func requestLang(c *fiber.Ctx) string {
+	return lang.Choose(c.Query("lang"), c.Get(fiber.HeaderAcceptLanguage))
+}
+
+// place is ?place= if it can be one, else "".
+func place(s string) string {
+	if s == "" || !utf8.ValidString(s) || utf8.RuneCountInString(s) > maxPlace {
+		return ""
+	}
+	for _, r := range s {
+		if !unicode.IsPrint(r) {
+			return ""
+		}
+	}
+	return s
+}

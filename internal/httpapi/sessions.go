@@ -1,0 +1,25 @@
+package httpapi
+
+import "context"
+
+// CreateSession logs an officer in.
+func (s *server) CreateSession(ctx context.Context, req CreateSessionRequestObject) (CreateSessionResponseObject, error) {
+	v, err := s.deps.Services.Sessions.Login(ctx, req.Body.Login, req.Body.Password, req.Body.Totp)
+	if err != nil {
+		return nil, err
+	}
+	return CreateSession201JSONResponse{
+		Token: v.Token, Expires: v.Expires,
+		Operator: Operator{
+			Login: v.Operator.ID, Name: v.Operator.Name, Role: OperatorRole(v.Operator.Role), Authority: v.Operator.Authority,
+		},
+	}, nil
+}
+
+// DeleteSession ends the session whose token the request carries.
+func (s *server) DeleteSession(ctx context.Context, _ DeleteSessionRequestObject) (DeleteSessionResponseObject, error) {
+	if err := s.deps.Services.Sessions.Logout(ctx, callFrom(ctx).token); err != nil {
+		return nil, err
+	}
+	return DeleteSession204Response{}, nil
+}

@@ -1,0 +1,317 @@
+package trace
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/haisu-trace/haisu/internal/epcis"
+	"github.com/haisu-trace/haisu/internal/fault"
+	"github.com/haisu-trace/haisu/internal/firm"
+	"github.com/haisu-trace/haisu/internal/store"
+)
+
+// The states of a capture.
+const (
+	captureRunning = "running"
+	captureDone    = "success"
+)
+
+// captureDoc decides a capture of several documents: once it is inserted the events will all be there, whoever dies; until it is done
+// none of them shows.
+type captureDoc struct {
+	Firm    string    `json:"firm"`
+	State   string    `json:"state"`
+	Raws    []string  `json:"raws"` // IDs in epcis_raw, in the order of the document
+	Created time.Time `json:"created"`
+}
+
+var captureDef = store.Def[captureDoc]{Name: "captures", Indexes: []store.Index[captureDoc]{{
+	Name: byState, Version: "1", Keys: func(_ string, d *captureDoc) ([]store.Key, store.Key) {
+		return []store.Key{store.K(d.State)}, store.K(d.Created)
+	},
+}}}
+
+// CaptureLimits bound one capture: EPCIS 2.0, 12.6.5 (GS1-EPCIS-Capture-Limit and GS1-Capture-File-Size-Limit).
+var CaptureLimits = epcis.Limits{Bytes: 4 << 20, Events: 1000}
+
+// Captured says what became of one event.
+type Captured struct {
+	EventID   string `json:"event_id"`
+	Status    string `json:"status"` // new, or known: it was captured before
+	Confirmed bool   `json:"confirmed"`
+}
+
+// CaptureResult says what became of a document.
+type CaptureResult struct {
+	CaptureID string     `json:"capture_id"`
+	Events    []Captured `json:"events"`
+}
+
+// CaptureEvent stores one event. Conflict when the event is there already, or when its ID stands for another one.
+func (s *Service) CaptureEvent(ctx context.Context, f firm.Firm, e *epcis.Event) (Captured, error) {
+	res, err := s.capture(ctx, f, []*epcis.Event{e}, func(int) string { return "" })
+	if err != nil {
+		return Captured{}, err
+	}
+	if res.Events[0].Status == "known" {
+		return res.Events[0], fault.New(fault.Conflict, "event_exists", "the event %s was captured before", e.ID())
+	}
+	return res.Events[0], nil
+}
+
+// Capture stores all events of a document or none. A document that was captured before gives the same result again. Conflict, with
+// pointers, when the ID of an event stands for another event.
+func (s *Service) Capture(ctx context.Context, f firm.Firm, doc *epcis.Document) (CaptureResult, error) {
+	if len(doc.Events) == 0 {
+		return CaptureResult{}, fault.InvalidFields(fault.Field{Pointer: "/epcisBody/eventList", Code: "empty", Detail: "there is no event to capture"})
+	}
+	return s.capture(ctx, f, doc.Events, func(i int) string { return fmt.Sprintf("/epcisBody/eventList/%d", i) })
+}
+
+func (s *Service) capture(ctx context.Context, f firm.Firm, events []*epcis.Event, pointer func(int) string) (CaptureResult, error) {
+	now := s.now().UTC().Truncate(time.Millisecond)
+	res := CaptureResult{CaptureID: captureID(f, events), Events: make([]Captured, len(events))}
+	fresh, err := s.sift(ctx, f, events, pointer, &res)
+	if err != nil || len(fresh) == 0 {
+		return res, err
+	}
+	raws := make([]store.Item[rawDoc], len(fresh))
+	for i, e := range fresh {
+		raws[i] = rawItem(f, e)
+	}
+	if err := s.putRaws(ctx, raws); err != nil {
+		return res, err
+	}
+	parts := document(f, fresh[0], now)
+	if len(fresh) == 1 && len(parts) == 1 {
+		err := s.events.Insert(ctx, parts[0].ID, parts[0].V)
+		if errors.Is(err, store.ErrExists) { // the same event, captured at the same moment
+			res.Events[slices.Index(events, fresh[0])].Status = "known"
+			err = nil
+		}
+		s.chains.touch(parts[0].V.nodes()...)
+		return res, err
+	}
+	doc := captureDoc{Firm: f.ID, State: captureRunning, Created: now}
+	for _, r := range raws {
+		doc.Raws = append(doc.Raws, r.ID)
+	}
+	if err := s.captures.Insert(ctx, res.CaptureID, doc); err != nil && !errors.Is(err, store.ErrExists) {
+		return res, err
+	}
+	return res, s.rollForward(ctx, f, res.CaptureID, fresh, now)
+}
+
+// captureID is the same for the same events of the same firm, so that a repeated capture finds itself.
+func captureID(f firm.Firm, events []*epcis.Event) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n", f.ID)
+	for _, e := range events {
+		fmt.Fprintf(h, "%s\n%s\n", storageID(e), e.HashID())
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+func rawItem(f firm.Firm, e *epcis.Event) store.Item[rawDoc] {
+	r := rawDoc{Firm: f.ID, Hash: e.HashID(), Event: e.Raw}
+	if e.SuppliedHash != r.Hash {
+		r.Supplied = e.SuppliedHash
+	}
+	return store.Item[rawDoc]{ID: storageID(e), V: r}
+}
+
+// sift takes out the events that are there already and refuses a document with an event ID that stands for another event, or
+// twice for different ones.
+func (s *Service) sift(ctx context.Context, f firm.Firm, events []*epcis.Event, pointer func(int) string, res *CaptureResult) ([]*epcis.Event, error) {
+	ids := make([]string, len(events))
+	for i, e := range events {
+		ids[i] = storageID(e)
+	}
+	raws, err := s.raws.GetMany(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := s.storedEvents(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	var fresh []*epcis.Event
+	var bad []fault.Field
+	within := map[string]string{}
+	for i, e := range events {
+		res.Events[i] = Captured{EventID: e.ID(), Status: "new", Confirmed: confirms(f, e)}
+		raw, known := raws[ids[i]]
+		hash, twice := within[ids[i]]
+		switch {
+		case known && (raw.V.Hash != e.HashID() || raw.V.Firm != f.ID) || twice && hash != e.HashID():
+			bad = append(bad, fault.Field{Pointer: pointer(i) + "/eventID", Code: "event_id_taken", Detail: "the ID stands for another event: " + e.ID()})
+		case twice:
+			res.Events[i].Status = "known"
+		default:
+			within[ids[i]] = e.HashID()
+			if known && stored[ids[i]] {
+				res.Events[i].Status = "known"
+				continue
+			}
+			fresh = append(fresh, e)
+		}
+	}
+	if bad != nil {
+		return nil, &fault.Error{Kind: fault.Conflict, Code: "event_id_taken", Detail: "event IDs stand for other events", Fields: bad}
+	}
+	return fresh, nil
+}
+
+// storedEvents says which events are there and show: one whose capture is not complete is to be completed by its repetition.
+func (s *Service) storedEvents(ctx context.Context, ids []string) (map[string]bool, error) {
+	docs, err := s.events.GetMany(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	visible, err := s.visible(ctx, slices.Collect(maps.Values(docs)))
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]bool, len(visible))
+	for _, d := range visible {
+		out[d.ID] = true
+	}
+	return out, nil
+}
+
+// putRaws stores what was received. It comes first: an event without its text would be worse than a text without its event.
+func (s *Service) putRaws(ctx context.Context, raws []store.Item[rawDoc]) error {
+	errs, err := s.raws.InsertMany(ctx, raws)
+	if err != nil {
+		return err
+	}
+	for i, err := range errs {
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, store.ErrExists) {
+			return err
+		}
+		d, err := s.raws.Get(ctx, raws[i].ID)
+		if err != nil {
+			return err
+		}
+		if d.V.Hash != raws[i].V.Hash || d.V.Firm != raws[i].V.Firm {
+			return fault.New(fault.Conflict, "event_id_taken", "the ID %s stands for another event", raws[i].ID)
+		}
+	}
+	return nil
+}
+
+// rollForward writes the events of a decided capture and marks it as done. It may be repeated.
+func (s *Service) rollForward(ctx context.Context, f firm.Firm, id string, events []*epcis.Event, now time.Time) error {
+	var items []store.Item[eventDoc]
+	for _, e := range events {
+		for _, part := range document(f, e, now) {
+			part.V.Capture = id
+			items = append(items, part)
+		}
+	}
+	errs, err := s.events.InsertMany(ctx, items)
+	if err != nil {
+		return err
+	}
+	for i, err := range errs {
+		if err != nil && !errors.Is(err, store.ErrExists) {
+			return fmt.Errorf("event %s: %w", items[i].ID, err)
+		}
+	}
+	_, err = s.captures.Update(ctx, id, func(d *captureDoc) error { d.State = captureDone; return nil })
+	for _, it := range items {
+		s.chains.touch(it.V.nodes()...)
+	}
+	return err
+}
+
+// recoverAfter is how old an unfinished capture must be before another process completes it.
+const recoverAfter = 30 * time.Second
+
+// Recover completes captures whose process died after they were decided, and says how many.
+func (s *Service) Recover(ctx context.Context) (int, error) {
+	n := 0
+	err := s.captures.Each(ctx, store.Query{
+		Index: byState, Eq: store.K(captureRunning), To: store.K(s.now().Add(-recoverAfter)),
+	}, func(d store.Doc[captureDoc]) error {
+		firms, err := s.deps.Firms.GetMany(ctx, []string{d.V.Firm})
+		if err != nil {
+			return err
+		}
+		raws, err := s.raws.GetMany(ctx, d.V.Raws)
+		if err != nil {
+			return err
+		}
+		var events []*epcis.Event
+		for _, id := range d.V.Raws {
+			e, err := epcis.DecodeEvent(raws[id].V.Event, epcis.Limits{})
+			if err != nil {
+				return fmt.Errorf("capture %s, event %s: %w", d.ID, id, err)
+			}
+			events = append(events, e)
+		}
+		if err := s.rollForward(ctx, firms[d.V.Firm], d.ID, events, d.V.Created); err != nil {
+			return err
+		}
+		n++
+		return nil
+	})
+	return n, err
+}
+
+// RunRecovery calls Recover at once and then every recoverAfter, until ctx ends.
+func (s *Service) RunRecovery(ctx context.Context) error {
+	t := time.NewTicker(recoverAfter)
+	defer t.Stop()
+	for {
+		n, err := s.Recover(ctx)
+		if err != nil && ctx.Err() == nil && s.deps.Log != nil {
+			s.deps.Log.ErrorContext(ctx, "capture recovery", "error", err)
+		}
+		if n > 0 && s.deps.Log != nil {
+			s.deps.Log.InfoContext(ctx, "captures completed after a crash", "count", n)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
+// visible leaves out events of captures that are not complete.
+func (s *Service) visible(ctx context.Context, docs []store.Doc[eventDoc]) ([]store.Doc[eventDoc], error) {
+	var open []string
+	for _, d := range docs {
+		if id := d.V.Capture; id != "" && !slices.Contains(open, id) {
+			if _, done := s.done.GetIfPresent(id); !done {
+				open = append(open, id)
+			}
+		}
+	}
+	if len(open) == 0 {
+		return docs, nil
+	}
+	found, err := s.captures.GetMany(ctx, open)
+	if err != nil {
+		return nil, err
+	}
+	for id, d := range found {
+		if d.V.State == captureDone {
+			s.done.Set(id, struct{}{})
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(docs), func(d store.Doc[eventDoc]) bool {
+		id := d.V.Capture
+		return id != "" && slices.Contains(open, id) && found[id].V.State != captureDone
+	}), nil
+}

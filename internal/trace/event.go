@@ -1,0 +1,274 @@
+package trace
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/haisu-trace/haisu/internal/epcis"
+	"github.com/haisu-trace/haisu/internal/firm"
+	"github.com/haisu-trace/haisu/internal/gs1"
+	"github.com/haisu-trace/haisu/internal/store"
+)
+
+// The roles in which an event names a thing.
+const (
+	roleSubject = "s"
+	roleParent  = "p"
+	roleChild   = "c"
+	roleInput   = "i"
+	roleOutput  = "o"
+)
+
+// thing is an EPC or a class that an event names. EPC is canonical, a node of the graph.
+type thing struct {
+	EPC      string `json:"e"`
+	Role     string `json:"r"`
+	Quantity string `json:"q,omitempty"`
+}
+
+// eventDoc is an event, or a part of one with a long list, as the graph needs it. What was received is in rawDoc.
+type eventDoc struct {
+	ID          string    `json:"id"` // the event ID
+	Firm        string    `json:"firm"`
+	Type        string    `json:"type"`
+	Time        time.Time `json:"time"`
+	TimeText    string    `json:"time_text"`
+	Action      string    `json:"action,omitempty"`
+	Step        string    `json:"step,omitempty"`
+	Disposition string    `json:"disposition,omitempty"`
+	ReadPoint   string    `json:"read_point,omitempty"`
+	BizLocation string    `json:"biz_location,omitempty"`
+	Parent      string    `json:"parent,omitempty"`
+	Document    string    `json:"document,omitempty"`
+	Lot         string    `json:"lot,omitempty"`       // of what the event commissions
+	DutyFree    bool      `json:"duty_free,omitempty"` // captured by a duty-free operator
+	Things      []thing   `json:"things"`
+	Confirmed   bool      `json:"confirmed"`          // the firm may say so; else it stays off the public chain
+	Declares    bool      `json:"declares,omitempty"` // an error declaration about ID
+	Capture     string    `json:"capture,omitempty"`  // invisible until this capture is complete
+	Recorded    time.Time `json:"recorded"`
+}
+
+// role is the role of a node in the event, "" if it has none in this part.
+func (e *eventDoc) role(n string) string {
+	if e.Parent == n {
+		return roleParent
+	}
+	for _, t := range e.Things {
+		if t.EPC == n {
+			return t.Role
+		}
+	}
+	return ""
+}
+
+var eventDef = store.Def[eventDoc]{Name: "events", Feed: true, Indexes: []store.Index[eventDoc]{
+	{Name: byEPC, Version: "1", Keys: func(_ string, e *eventDoc) ([]store.Key, store.Key) {
+		eq := make([]store.Key, 0, len(e.Things)+1)
+		for _, n := range e.nodes() {
+			eq = append(eq, store.K(n))
+		}
+		return eq, store.K(e.Time)
+	}},
+	// Transformations by the products that went in: how a warning about an ingredient finds what was made of it.
+	{Name: byInput, Version: "1", Keys: func(_ string, e *eventDoc) ([]store.Key, store.Key) {
+		var eq []store.Key
+		var seen []gs1.GTIN
+		for _, t := range e.Things {
+			if t.Role != roleInput && (t.Role != roleChild || !isTradeItem(e.Parent)) {
+				continue
+			}
+			if ref, ok := refOf(t.EPC); ok && !slices.Contains(seen, ref.GTIN) {
+				seen = append(seen, ref.GTIN)
+				eq = append(eq, store.K(string(ref.GTIN)))
+			}
+		}
+		return eq, store.K(e.Time)
+	}},
+}}
+
+// nodes lists what the event names, each once.
+func (e *eventDoc) nodes() []string {
+	out := make([]string, 0, len(e.Things)+1)
+	seen := make(map[string]bool, len(e.Things)+1)
+	add := func(n string) {
+		if n != "" && !seen[n] {
+			seen[n] = true
+			out = append(out, n)
+		}
+	}
+	add(e.Parent)
+	for _, t := range e.Things {
+		add(t.EPC)
+	}
+	return out
+}
+
+// rawDoc is an event as it was received.
+type rawDoc struct {
+	Firm     string          `json:"firm"`
+	Hash     string          `json:"hash"`               // the CBV 2.0 hash ID that we computed
+	Supplied string          `json:"supplied,omitempty"` // the hash ID that came with it, if it differs
+	Event    json.RawMessage `json:"event"`
+}
+
+// partSize is how many things one event document holds. A unit's chain reads whole documents, so an event that names ten thousand
+// units is stored in parts.
+const partSize = 200
+
+// cbvMasterData is the namespace of CBV 2.0 instance/lot master data (cbvmda).
+const cbvMasterData = "urn:epcglobal:cbv:mda:"
+
+// document makes the stored parts of an event.
+func document(f firm.Firm, e *epcis.Event, now time.Time) []store.Item[eventDoc] {
+	base := eventDoc{
+		ID: e.ID(), Firm: f.ID, Type: string(e.Type), Time: e.Time.Time.UTC().Truncate(time.Millisecond), TimeText: e.Time.Text,
+		Action: string(e.Action), Step: e.BizStep.Word(), Disposition: e.Disposition.Word(),
+		Declares: e.ErrorDeclaration != nil, DutyFree: f.Kind == firm.DutyFree, Recorded: now,
+		Lot: masterDataText(e, "lotNumber"), Document: documentNumber(f, e),
+	}
+	if !e.ReadPoint.ID.IsZero() {
+		base.ReadPoint = e.ReadPoint.ID.String()
+	}
+	if !e.BizLocation.ID.IsZero() {
+		base.BizLocation = e.BizLocation.ID.String()
+	}
+	if !e.ParentID.IsZero() {
+		base.Parent = e.ParentID.String()
+	}
+	base.Confirmed = confirms(f, e)
+	key := storageID(e)
+	inputs, things := thingsOf(e)
+	var parts []store.Item[eventDoc]
+	for i := 0; i == 0 || i < len(things); i += partSize {
+		part := base
+		part.Things = slices.Concat(inputs, things[i:min(i+partSize, len(things))])
+		id := key
+		if i > 0 {
+			id = fmt.Sprintf("%s#%d", key, i/partSize)
+		}
+		parts = append(parts, store.Item[eventDoc]{ID: id, V: part})
+	}
+	return parts
+}
+
+// storageID is the event ID, and for an error declaration, which reuses it, the ID with the time of the declaration.
+func storageID(e *epcis.Event) string {
+	if e.ErrorDeclaration == nil {
+		return e.ID()
+	}
+	return e.ID() + "#error-" + e.ErrorDeclaration.Time.Time.UTC().Format("20060102T150405.000Z")
+}
+
+// thingsOf lists what an event names. The inputs come apart: each part of a transformation needs all of them.
+func thingsOf(e *epcis.Event) (inputs, things []thing) {
+	inputs = appendThings(nil, roleInput, e.InputEPCs, e.InputQuantities)
+	things = appendThings(things, roleOutput, e.OutputEPCs, e.OutputQuantities)
+	things = appendThings(things, roleChild, e.ChildEPCs, e.ChildQuantities)
+	things = appendThings(things, roleSubject, e.EPCList, e.QuantityList)
+	return inputs, things
+}
+
+func appendThings(out []thing, role string, ids []epcis.Identifier, qs []epcis.Quantity) []thing {
+	for _, id := range ids {
+		out = append(out, thing{EPC: nodeOf(id), Role: role})
+	}
+	for _, q := range qs {
+		out = append(out, thing{EPC: nodeOf(q.Class), Role: role, Quantity: string(q.Amount) + q.UOM})
+	}
+	return out
+}
+
+// nodeOf is the node that an identifier stands for: a unit is known by GTIN and serial alone.
+func nodeOf(id epcis.Identifier) string {
+	if ref, ok := id.EPC.Ref(); ok {
+		return node(ref)
+	}
+	return id.String()
+}
+
+func masterDataText(e *epcis.Event, name string) string {
+	raw, ok := e.MasterData(cbvMasterData, name)
+	if !ok {
+		return ""
+	}
+	var s string
+	if json.Unmarshal(raw, &s) != nil || gs1.ValidLot(s) != nil {
+		return ""
+	}
+	return s
+}
+
+// documentNumber is the number of the declaration or certificate that an authority's event names as business transaction
+// (urn:epcglobal:cbv:bt:{gln}:{number}, CBV 2.0, 8.5.2).
+func documentNumber(f firm.Firm, e *epcis.Event) string {
+	if f.Kind != firm.Authority || len(e.BizTransactions) == 0 {
+		return ""
+	}
+	id := e.BizTransactions[0].ID.Text
+	return id[strings.LastIndexAny(id, ":/")+1:]
+}
+
+// confirms says whether a firm may say what an event says. To make units or lots (commissioning, transformation outputs) it needs to
+// be the registrant of the company prefix or to have a grant; for anything else it may also be a named source or destination. An
+// authority may say everything.
+func confirms(f firm.Firm, e *epcis.Event) bool {
+	if f.Kind == firm.Authority {
+		return true
+	}
+	if ownsAll(f, made(e)) {
+		if len(made(e)) > 0 || ownsAll(f, named(e)) {
+			return true
+		}
+	}
+	if len(made(e)) > 0 {
+		return false
+	}
+	party := func(p epcis.Party) bool { return f.Named(p.ID.Text) }
+	return slices.ContainsFunc(e.Sources, party) || slices.ContainsFunc(e.Destinations, party)
+}
+
+// made lists what comes into being by an event.
+func made(e *epcis.Event) []epcis.Identifier {
+	switch {
+	case e.Type == epcis.TransformationEvent:
+		return withClasses(e.OutputEPCs, e.OutputQuantities)
+	case e.Type == epcis.ObjectEvent && e.Action == epcis.Add:
+		return withClasses(e.EPCList, e.QuantityList)
+	}
+	return nil
+}
+
+// named lists everything that an event is about.
+func named(e *epcis.Event) []epcis.Identifier {
+	out := withClasses(e.EPCList, e.QuantityList)
+	out = append(out, withClasses(e.ChildEPCs, e.ChildQuantities)...)
+	out = append(out, withClasses(e.InputEPCs, e.InputQuantities)...)
+	out = append(out, withClasses(e.OutputEPCs, e.OutputQuantities)...)
+	if !e.ParentID.IsZero() {
+		out = append(out, e.ParentID)
+	}
+	return out
+}
+
+func withClasses(ids []epcis.Identifier, qs []epcis.Quantity) []epcis.Identifier {
+	out := slices.Clone(ids)
+	for _, q := range qs {
+		out = append(out, q.Class)
+	}
+	return out
+}
+
+// ownsAll says whether the firm may speak for every GS1 key. Identifiers of other schemes belong to nobody.
+func ownsAll(f firm.Firm, ids []epcis.Identifier) bool {
+	for _, id := range ids {
+		digits, ok := id.EPC.CompanyDigits()
+		if !ok || !f.Owns(digits) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,161 @@
+package trace
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/haisu-trace/haisu/internal/clock"
+	"github.com/haisu-trace/haisu/internal/fault"
+	"github.com/haisu-trace/haisu/internal/firm"
+	"github.com/haisu-trace/haisu/internal/gs1"
+	"github.com/haisu-trace/haisu/internal/store"
+	"github.com/haisu-trace/haisu/internal/warning"
+	"github.com/haisu-trace/haisu/internal/warning/notice"
+)
+
+// Hasher turns text into a keyed hash of at least 26 base32 characters; see secret.Box.
+type Hasher interface {
+	Hash(purpose, token string) string
+}
+
+// Firms names firms and places.
+type Firms interface {
+	GetMany(ctx context.Context, ids []string) (map[string]firm.Firm, error)
+	Places(ctx context.Context, uris []string) (map[string]firm.Place, error)
+}
+
+// Warnings knows every warning in force.
+type Warnings interface {
+	// Match appends the warnings that affect s to dst, worst first.
+	Match(dst []warning.Match, s warning.Subject) []warning.Match
+	// Confirm says whether Match is known to be at most 2 s behind the store.
+	Confirm(ctx context.Context) bool
+}
+
+// Notices knows foreign notices.
+type Notices interface {
+	Notices(ctx context.Context, g gs1.GTIN) ([]notice.Notice, error)
+}
+
+// Exposures remembers which device scanned what, durably before it returns.
+type Exposures interface {
+	RecordExposure(ctx context.Context, device string, ref gs1.Ref, at time.Time) error
+}
+
+// Deps are what the service works with.
+type Deps struct {
+	Engine    store.Engine
+	Firms     Firms
+	Warnings  Warnings
+	Notices   Notices
+	Exposures Exposures
+	Hasher    Hasher
+	Log       *slog.Logger // may be nil
+	Now       clock.Now
+}
+
+// Service is the trace side of the program. It is safe for concurrent use.
+type Service struct {
+	products *store.Collection[Product]
+	lots     *store.Collection[Lot]
+	units    *store.Collection[Unit]
+	foreign  *store.Collection[ForeignCode]
+	events   *store.Collection[eventDoc]
+	raws     *store.Collection[rawDoc]
+	captures *store.Collection[captureDoc]
+	scans    *store.Collection[scanDoc]
+	deps     Deps
+	now      clock.Now
+	chains   *chainCache
+	recent   *recentCache
+	done     *otter.Cache[string, struct{}] // captures known to be complete, which they stay
+}
+
+// The declared indexes.
+const (
+	byGTIN  = "gtin"
+	byLot   = "lot"
+	byCode  = "code"
+	byEPC   = "epc"
+	byInput = "input"
+	byUnit  = "unit"
+	byState = "state"
+)
+
+// Open declares the collections and rebuilds indexes that changed.
+func Open(ctx context.Context, deps Deps) (*Service, error) {
+	s := &Service{deps: deps, now: deps.Now}
+	var err error
+	open := func(f func() error) {
+		if err == nil {
+			err = f()
+		}
+	}
+	open(func() (err error) {
+		s.products, err = store.Open(ctx, deps.Engine, store.Def[Product]{Name: "products", Indexes: []store.Index[Product]{{
+			Name: byGTIN, Version: "1", Keys: func(_ string, p *Product) ([]store.Key, store.Key) {
+				return []store.Key{store.K(string(p.GTIN))}, store.K(p.Firm)
+			},
+		}}})
+		return err
+	})
+	open(func() (err error) {
+		s.lots, err = store.Open(ctx, deps.Engine, store.Def[Lot]{Name: "lots", Indexes: []store.Index[Lot]{{
+			Name: byLot, Version: "1", Keys: func(_ string, l *Lot) ([]store.Key, store.Key) {
+				return []store.Key{store.K(string(l.GTIN), l.Lot)}, store.K(l.Firm)
+			},
+		}}})
+		return err
+	})
+	open(func() (err error) {
+		s.units, err = store.Open(ctx, deps.Engine, store.Def[Unit]{Name: "units", Indexes: []store.Index[Unit]{{
+			Name: byLot, Version: "1", Keys: func(_ string, u *Unit) ([]store.Key, store.Key) {
+				return []store.Key{store.K(string(u.GTIN), u.Lot)}, store.K(u.Serial)
+			},
+		}}})
+		return err
+	})
+	open(func() (err error) {
+		s.foreign, err = store.Open(ctx, deps.Engine, store.Def[ForeignCode]{Name: "foreign_codes", Indexes: []store.Index[ForeignCode]{{
+			Name: byCode, Version: "1", Keys: func(_ string, c *ForeignCode) ([]store.Key, store.Key) {
+				return []store.Key{store.K(foldCode(c.Code))}, store.K(c.Scheme)
+			},
+		}}})
+		return err
+	})
+	open(func() (err error) { s.events, err = store.Open(ctx, deps.Engine, eventDef); return err })
+	open(func() (err error) {
+		s.raws, err = store.Open(ctx, deps.Engine, store.Def[rawDoc]{Name: "epcis_raw"})
+		return err
+	})
+	open(func() (err error) { s.captures, err = store.Open(ctx, deps.Engine, captureDef); return err })
+	open(func() (err error) { s.scans, err = store.Open(ctx, deps.Engine, scanDef); return err })
+	if err != nil {
+		return nil, fmt.Errorf("trace: %w", err)
+	}
+	s.chains = newChainCache()
+	s.recent = newRecentCache()
+	s.done = otter.Must(&otter.Options[string, struct{}]{MaximumSize: 16384})
+	return s, nil
+}
+
+// node is the identity of a unit, lot or product in the graph: its canonical Digital Link. A unit's lot is a fact about it and
+// no part of its identity.
+func node(r gs1.Ref) string {
+	if r.Serial != "" {
+		r.Lot = ""
+	}
+	return r.URI()
+}
+
+func errNoProduct(g gs1.GTIN) *fault.Error {
+	return fault.New(fault.NotFound, "product_not_found", "no firm has registered the product %s", g)
+}
+
+func errNoLot(g gs1.GTIN, lot string) *fault.Error {
+	return fault.New(fault.NotFound, "lot_not_found", "no firm has registered lot %q of product %s", lot, g)
+}

@@ -1,0 +1,262 @@
+package warning
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/haisu-trace/haisu/internal/clock"
+	"github.com/haisu-trace/haisu/internal/fault"
+	"github.com/haisu-trace/haisu/internal/lang"
+	"github.com/haisu-trace/haisu/internal/store"
+)
+
+// Author is the officer who acts.
+type Author struct {
+	ID, Name  string
+	Authority string // the body that the officer acts for; a warning stays with the authority that drafted it
+}
+
+// Options are what a Service needs beside the store. The zero value is for production.
+type Options struct {
+	Now  clock.Now            // default time.Now
+	Mono func() time.Duration // a clock that never jumps; default: since the process started
+	Log  *slog.Logger         // default slog.Default()
+}
+
+var processStart = time.Now()
+
+func (o Options) filled() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Mono == nil {
+		o.Mono = func() time.Duration { return time.Since(processStart) }
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return o
+}
+
+// Service drafts, publishes, changes and finds warnings. It is safe for concurrent use, and any number of replicas may share a
+// store. Every write is durable before its method returns.
+type Service struct {
+	drafts   *store.Collection[DraftDoc]
+	messages *store.Collection[Message]
+	heads    *store.Collection[Head]
+	marks    *store.Collection[mark]
+	matcher  *Matcher
+	now      clock.Now
+	log      *slog.Logger
+}
+
+// indexOpen finds the messages whose fan-out is not done.
+const indexOpen = "fanout_open"
+
+func messagesDef() store.Def[Message] {
+	return store.Def[Message]{
+		Name: "warning_messages",
+		Feed: true,
+		Indexes: []store.Index[Message]{{
+			Name: indexOpen, Version: "1",
+			Keys: func(_ string, m *Message) ([]store.Key, store.Key) {
+				if m.Fanout.Phase == FanoutDone {
+					return nil, nil
+				}
+				return []store.Key{store.K()}, store.K(m.Published)
+			},
+		}},
+	}
+}
+
+// Open opens the collections and loads every warning in force into the matcher.
+func Open(ctx context.Context, eng store.Engine, o Options) (*Service, error) {
+	o = o.filled()
+	s := &Service{now: o.Now, log: o.Log}
+	var err error
+	if s.drafts, err = store.Open(ctx, eng, draftsDef()); err != nil {
+		return nil, err
+	}
+	if s.messages, err = store.Open(ctx, eng, messagesDef()); err != nil {
+		return nil, err
+	}
+	if s.heads, err = store.Open(ctx, eng, headsDef()); err != nil {
+		return nil, err
+	}
+	if s.marks, err = store.Open(ctx, eng, store.Def[mark]{Name: "warning_marks"}); err != nil {
+		return nil, err
+	}
+	s.matcher = NewMatcher(s.messages, o)
+	if err := s.matcher.Refresh(ctx); err != nil {
+		return nil, fmt.Errorf("load the warnings in force: %w", err)
+	}
+	return s, nil
+}
+
+// Matcher is the one that knows of this service's publications before Publish, Amend, Lift and Retract return.
+func (s *Service) Matcher() *Matcher { return s.matcher }
+
+// time is the present as it is stored.
+func (s *Service) time() time.Time { return s.now().UTC().Truncate(time.Millisecond) }
+
+func errUnknown(no string) error {
+	return fault.New(fault.NotFound, "warning_unknown", "there is no warning %s", no)
+}
+
+// validNo says whether a text has the form of a warning number, HN-2026-000123.
+func validNo(no string) bool {
+	_, _, ok := parseNo(no)
+	return ok
+}
+
+func parseNo(no string) (year, seq int, ok bool) {
+	rest, ok := strings.CutPrefix(no, numberPrefix+"-")
+	if !ok || len(rest) < 11 || rest[4] != '-' || !allDigits(rest[:4]) || !allDigits(rest[5:]) || len(rest) > 20 {
+		return 0, 0, false
+	}
+	year, err := strconv.Atoi(rest[:4])
+	if err != nil {
+		return 0, 0, false
+	}
+	seq, err = strconv.Atoi(rest[5:])
+	return year, seq, err == nil && seq > 0 && formatNo(year, seq) == no
+}
+
+// revsPerRead is how many messages are asked for in one round trip; almost every warning has fewer.
+const revsPerRead = 16
+
+// Get gives a published warning with its history. A draft is NotFound here. NotFound.
+func (s *Service) Get(ctx context.Context, no string) (State, error) {
+	if !validNo(no) {
+		return State{}, errUnknown(no)
+	}
+	var history []Message
+	for {
+		ids := make([]string, revsPerRead)
+		for i := range ids {
+			ids[i] = MessageID(no, len(history)+i+1)
+		}
+		found, err := s.messages.GetMany(ctx, ids)
+		if err != nil {
+			return State{}, fmt.Errorf("read warning %s: %w", no, err)
+		}
+		for _, id := range ids {
+			if d, ok := found[id]; ok {
+				history = append(history, d.V)
+			}
+		}
+		if len(found) < revsPerRead {
+			break
+		}
+	}
+	if len(history) == 0 {
+		return State{}, errUnknown(no)
+	}
+	return Fold(history)
+}
+
+// Message gives one published message by its ID "{no}/{rev}". NotFound.
+func (s *Service) Message(ctx context.Context, id string) (Message, error) {
+	d, err := s.messages.Get(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return Message{}, fault.New(fault.NotFound, "message_unknown", "there is no message %s", id).Because(err)
+	}
+	return d.V, err
+}
+
+// Changes follows the messages of all warnings, for projections: published ones, and again whenever their fan-out moved. See
+// store.Feeder.
+func (s *Service) Changes(ctx context.Context, token string, limit int) ([]store.Changed[Message], string, error) {
+	return s.messages.Changes(ctx, token, limit)
+}
+
+// Wake is told soon after this process published or moved a fan-out.
+func (s *Service) Wake() <-chan struct{} { return s.messages.Wake() }
+
+// SetFanout changes the fan-out of a message, and nothing else of it. change may run several times and must have no effect but on
+// f; its error stops the change and is returned as it is. Only internal/alert calls it. NotFound.
+func (s *Service) SetFanout(ctx context.Context, id string, change func(f *Fanout) error) (Fanout, error) {
+	d, err := s.messages.Update(ctx, id, func(m *Message) error { return change(&m.Fanout) })
+	if errors.Is(err, store.ErrNotFound) {
+		return Fanout{}, fault.New(fault.NotFound, "message_unknown", "there is no message %s", id).Because(err)
+	}
+	return d.V.Fanout, err
+}
+
+// Unfinished gives the messages whose fan-out is not done, the longest published first.
+func (s *Service) Unfinished(ctx context.Context, cursor string, limit int) (messages []Message, next string, err error) {
+	p, err := s.messages.Find(ctx, store.Query{Index: indexOpen, Eq: store.K(), Limit: limit, Cursor: cursor})
+	if err != nil {
+		return nil, "", err
+	}
+	for _, d := range p.Items {
+		messages = append(messages, d.V)
+	}
+	return messages, p.Next, nil
+}
+
+// asFault finds the fault in err's chain.
+func asFault(err error) (*fault.Error, bool) { return errors.AsType[*fault.Error](err) }
+
+// errIllegal tells which messages may follow.
+func errIllegal(no string, status Status, wanted MessageKind) error {
+	legal := make([]string, 0, 3)
+	for _, k := range status.Next() {
+		legal = append(legal, string(k))
+	}
+	list := "nothing"
+	if len(legal) > 0 {
+		list = strings.Join(legal, ", ")
+	}
+	return fault.New(fault.Conflict, "illegal_move", "warning %s is %s, so %s is not possible; possible now: %s", no, status, wanted, list)
+}
+
+// mayWrite holds officers to the warnings of their own authority.
+func mayWrite(by Author, no, authority string) error {
+	if by.ID == "" || by.Authority == "" || by.Authority != authority {
+		return fault.New(fault.Forbidden, "other_authority", "warning %s belongs to another authority", no)
+	}
+	return nil
+}
+
+// sameText compares texts by what they say.
+func sameText(a, b lang.Text) bool {
+	return len(a) == len(b) && !slices.ContainsFunc([]string{lang.ZhHans, lang.En}, func(tag string) bool { return a[tag] != b[tag] })
+}
+
+// All walks every published warning, for rebuilds and exports. One whose messages are damaged is logged and left out.
+func (s *Service) All(ctx context.Context, f func(State) error) error {
+	var group []Message
+	flush := func() error {
+		if len(group) == 0 {
+			return nil
+		}
+		slices.SortFunc(group, func(a, b Message) int { return a.Rev - b.Rev }) // IDs sort "/10" before "/2"
+		st, err := Fold(group)
+		group = nil
+		if err != nil {
+			s.log.ErrorContext(ctx, "left out of a walk", "error", err)
+			return nil
+		}
+		return f(st)
+	}
+	err := s.messages.All(ctx, func(d store.Doc[Message]) error {
+		if len(group) > 0 && group[0].No != d.V.No {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		group = append(group, d.V)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return flush()
+}
