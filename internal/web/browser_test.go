@@ -76,6 +76,7 @@ func TestBrowser(t *testing.T) {
 	for _, path := range shots() {
 		name := strings.ReplaceAll(strings.TrimPrefix(path, "/"), "/", "_")
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			page := b.Visit(t, server.URL+path, browsertest.View{})
 			checkLayout(t, page)
 			checkContrast(t, page)
@@ -105,6 +106,7 @@ func TestBrowserNarrow(t *testing.T) {
 		} {
 			name := strings.ReplaceAll(strings.TrimPrefix(path, "/"), "/", "_") + "_" + name
 			t.Run(name, func(t *testing.T) {
+				t.Parallel()
 				page := b.Visit(t, server.URL+path, view)
 				if view.TextPercent != 0 && browsertest.Eval[float64](t, page, `parseFloat(getComputedStyle(document.documentElement).fontSize)`) != 32 {
 					t.Fatal("the text is not enlarged")

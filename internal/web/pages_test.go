@@ -205,6 +205,17 @@ func TestLongChainKeepsItsEnds(t *testing.T) {
 	}
 }
 
+func TestProductWithoutALotLacksNoChain(t *testing.T) {
+	t.Parallel()
+	a := scene("possible", lang.En)
+	if hasChain(a) {
+		t.Error("a product as such is said to lack a chain")
+	}
+	if a.Asked.Lot = "L1"; !hasChain(a) {
+		t.Error("nothing is said of the missing chain of a lot")
+	}
+}
+
 func TestStepsShowMarksAndTimes(t *testing.T) {
 	t.Parallel()
 	got := steps(lang.ZhHans, chainSteps(lang.ZhHans))

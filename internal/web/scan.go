@@ -121,7 +121,7 @@ func (p *Pages) RenderScan(w io.Writer, tag string, a *trace.Answer) error {
 		Tone:  look.tone, Icon: icon(look.icon), Pending: a.Headline.Status == trace.HeadUnconfirmed,
 		H1: clean(a.Headline.Title), Todo: clean(a.Headline.Todo), Level: levelName(tag, a.Headline.Level),
 		Code: codeParts(&a.Asked), Scheme: clean(a.Asked.Scheme), Checks: checks(tag, a), AsOf: momentOf(tag, a.Safety.AsOf),
-		Findings: findings(tag, a), HasChain: len(a.Chain) > 0 || a.Product != nil, Chain: steps(tag, a.Chain), Scans: scans(tag, a),
+		Findings: findings(tag, a), HasChain: hasChain(a), Chain: steps(tag, a.Chain), Scans: scans(tag, a),
 	}
 	if a.Headline.Status == trace.HeadWarning {
 		v.Tone = levelTone(a.Headline.Level, look.tone)
@@ -135,6 +135,11 @@ func (p *Pages) RenderScan(w io.Writer, tag string, a *trace.Answer) error {
 		v.Lot = lotCard(tag, a.Lot)
 	}
 	return p.scan.write(w, tag, &v)
+}
+
+// hasChain says whether the page speaks of a chain. A product without a lot has none, so it lacks none.
+func hasChain(a *trace.Answer) bool {
+	return len(a.Chain) > 0 || a.Product != nil && (a.Asked.Lot != "" || a.Asked.Serial != "")
 }
 
 func codeParts(a *trace.Asked) []part {

@@ -276,6 +276,31 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+func TestAddToDocument(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for i, body := range []string{`null`, `[]`, `"x"`, `{"a":1.5}`, `{"a":{"b":1}}`} {
+		id := fmt.Sprint("d", i)
+		_, err := b.Insert(b.ctx, "docs", []store.Record{{ID: id, Rev: 1, Body: []byte(body)}})
+		b.want(err, nil)
+		if err := b.Add(b.ctx, "docs", id, map[string]int64{"a": 1}); err == nil {
+			t.Errorf("Add to %s was accepted", body)
+		}
+		recs, err := b.Get(b.ctx, "docs", []string{id})
+		b.want(err, nil)
+		if string(recs[0].Body) != body || recs[0].Rev != 1 {
+			t.Errorf("the document is now %s in revision %d", recs[0].Body, recs[0].Rev)
+		}
+	}
+	_, err := b.Insert(b.ctx, "docs", []store.Record{{
+		ID: "indexed", Rev: 1, Body: []byte(`{}`), Entries: []store.Entry{{Index: "a", Eq: store.K("x")}},
+	}})
+	b.want(err, nil)
+	if err := b.Add(b.ctx, "docs", "indexed", map[string]int64{"a": 1}); err == nil {
+		t.Error("Add to a document with index entries was accepted")
+	}
+}
+
 // TestForgottenTombstones deletes, waits longer than the feed remembers, and deletes more.
 func TestForgottenTombstones(t *testing.T) {
 	t.Parallel()

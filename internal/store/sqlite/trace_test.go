@@ -19,9 +19,13 @@ import (
 func TestAcknowledgedAfterFsync(t *testing.T) {
 	t.Parallel()
 	const inserts = 200
-	acks, violations := traced(t, "insert", inserts)
+	calls, dir := traced(t, "insert", inserts)
+	acks, violations := checkTrace(calls, "/acks", "/t.db-wal")
 	if acks != inserts {
 		t.Fatalf("%d acknowledgements in the trace, want %d", acks, inserts)
+	}
+	if !entryDurable(calls, dir, "/acks") {
+		t.Error("the directory of the fresh file was not synced before the first acknowledgement")
 	}
 	for _, v := range violations {
 		t.Error(v)
@@ -32,14 +36,15 @@ func TestAcknowledgedAfterFsync(t *testing.T) {
 func TestTraceCheckerCanFail(t *testing.T) {
 	t.Parallel()
 	const inserts = 50
-	acks, violations := traced(t, "unsynced", inserts)
+	calls, _ := traced(t, "unsynced", inserts)
+	acks, violations := checkTrace(calls, "/acks", "/t.db-wal")
 	if acks != inserts || len(violations) != inserts {
 		t.Fatalf("%d of %d acknowledgements without an fsync were found out", len(violations), acks)
 	}
 }
 
-// traced runs a child under strace and checks the trace.
-func traced(t *testing.T, name string, inserts int) (acks int, violations []string) {
+// traced runs a child under strace and gives its calls and the directory that it worked in.
+func traced(t *testing.T, name string, inserts int) (calls []*call, dir string) {
 	t.Helper()
 	strace, err := exec.LookPath("strace")
 	if err != nil {
@@ -48,7 +53,7 @@ func traced(t *testing.T, name string, inserts int) (acks int, violations []stri
 	if out, err := exec.CommandContext(t.Context(), strace, "-qq", "-e", "trace=none", os.Args[0], "-test.run=^$").CombinedOutput(); err != nil {
 		t.Skipf("strace may not trace here: the order of system calls is not checked: %v: %s", err, out)
 	}
-	dir := t.TempDir()
+	dir = t.TempDir()
 	log := filepath.Join(dir, "trace")
 	cmd := child(t, name, filepath.Join(dir, "t.db"), fmt.Sprint(inserts),
 		strace, "-f", "-qq", "-y", "-xx", "-s", "5000", "-e", "trace=pwrite64,write,fsync,fdatasync", "-e", "signal=none", "-o", log)
@@ -65,11 +70,11 @@ func traced(t *testing.T, name string, inserts int) (acks int, violations []stri
 		t.Fatal(err)
 	}
 	defer f.Close()
-	calls, err := parseTrace(f)
+	calls, err = parseTrace(f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return checkTrace(calls, "/acks", "/t.db-wal")
+	return calls, dir
 }
 
 // call is one system call: which lines of the trace it begins and ends in, and its file and data. end is 0 if it did not succeed.
@@ -169,3 +174,17 @@ func durable(calls []*call, ackBegin int, id []byte, walFile string) bool {
 }
 
 func binaryNonZero(b []byte) bool { return !bytes.Equal(b, make([]byte, len(b))) }
+
+// entryDurable tells whether the directory was synced before the first acknowledgement.
+func entryDurable(calls []*call, dir, acksFile string) bool {
+	synced := 0
+	for _, c := range calls {
+		if c.end > 0 && c.name == "fsync" && c.file == dir {
+			synced = c.end
+		}
+		if c.name == "write" && strings.HasSuffix(c.file, acksFile) {
+			return synced > 0 && synced < c.begin
+		}
+	}
+	return false
+}

@@ -3,10 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
-	"encoding/json"
 	"fmt"
-	"maps"
-	"math"
 	"time"
 	"unicode/utf8"
 
@@ -319,105 +316,4 @@ func (c *collection) deleteRow(t *tx, n int64, id string, ents []byte) error {
 		return err
 	}
 	return c.buryRow(t, id)
-}
-
-// Add adds to the counters of a document. The sum of a counter must fit an int64.
-func (e *Engine) Add(ctx context.Context, coll, id string, deltas map[string]int64) error {
-	c, err := e.collection(coll)
-	if err != nil {
-		return err
-	}
-	if err := checkID(id); err != nil {
-		return err
-	}
-	deltas = maps.Clone(deltas)
-	return e.single(ctx, func(t *tx) (outcome, err error) { return c.add(t, id, deltas) })
-}
-
-func (c *collection) add(t *tx, id string, deltas map[string]int64) (outcome, err error) {
-	old, err := t.find(c.findBody, id)
-	if err != nil {
-		return nil, err
-	}
-	sums := map[string]int64{}
-	rev := int64(1)
-	if old != nil && !old.expired {
-		if err := json.Unmarshal(old.body, &sums); err != nil || len(old.ents) > 0 {
-			return fmt.Errorf("sqlite: %s %s is not a counter document: %w", c.name, id, err), nil
-		}
-		rev = old.rev + 1
-	}
-	for name, d := range deltas {
-		if s := sums[name]; (d > 0 && s > math.MaxInt64-d) || (d < 0 && s < math.MinInt64-d) {
-			return fmt.Errorf("sqlite: %s %s: counter %q overflows", c.name, id, name), nil
-		}
-		sums[name] += d
-	}
-	body, err := json.Marshal(sums)
-	if err != nil {
-		return err, nil
-	}
-	r := row{id: id, body: body}
-	if len(body) > store.MaxBody {
-		return fmt.Errorf("%s %s: %d bytes: %w", c.name, id, len(body), store.ErrTooLarge), nil
-	}
-	if old == nil {
-		return c.insertRow(t, &r)
-	}
-	seq, err := c.place(t)
-	if err != nil {
-		return nil, err
-	}
-	return nil, c.overwrite(t, old, &r, rev, seq)
-}
-
-// Sweep deletes expired documents.
-func (e *Engine) Sweep(ctx context.Context, coll string, limit int) (int, error) {
-	c, err := e.collection(coll)
-	if err != nil {
-		return 0, err
-	}
-	if limit < 1 {
-		return 0, fmt.Errorf("sqlite: sweep of %d documents", limit)
-	}
-	total := 0
-	for total < limit {
-		batch := min(limit-total, store.MaxBatch)
-		swept := 0
-		err := e.writer.do(ctx, batch, func(t *tx) (err error) {
-			swept, err = c.sweepRows(t, batch)
-			return err
-		})
-		if err != nil {
-			return total, err
-		}
-		total += swept
-		if swept < batch {
-			break
-		}
-	}
-	return total, nil
-}
-
-func (c *collection) sweepRows(t *tx, limit int) (int, error) {
-	type victim struct {
-		n    int64
-		id   string
-		ents []byte
-	}
-	var victims []victim
-	err := t.c.each(c.sweep, named(t.now, int64(limit)), func(r []driver.Value) error {
-		ents, _ := r[2].([]byte) // NULL: none
-		victims = append(victims, victim{r[0].(int64), r[1].(string), ents})
-		return nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	for _, v := range victims {
-		if err := c.deleteRow(t, v.n, v.id, v.ents); err != nil {
-			return 0, err
-		}
-	}
-	return len(victims), nil
 }

@@ -225,7 +225,8 @@ func (w *writer) begin() error {
 	}
 }
 
-// rollback ends the transaction, which some errors have ended already.
+// rollback ends the transaction. Some errors (a full disk) have ended it already; ROLLBACK then fails with SQLITE_ERROR, which
+// says no more than that.
 func (w *writer) rollback() error {
 	if _, err := w.c.do("ROLLBACK"); errors.Is(err, store.ErrUnavailable) {
 		return err

@@ -193,6 +193,7 @@ func testAdd(t *testing.T, f Factory) {
 	equal(b, fmt.Sprint(counters(b, "c")), fmt.Sprintf("map[x:7 y:-3 海.$z:%d]", 1<<60), "the counters")
 	b.ok(b.eng.Add(b.ctx, b.coll, "other", map[string]int64{"x": 1}))
 	equal(b, fmt.Sprint(counters(b, "other")), "map[x:1]", "the counters of another document")
+	equal(b, b.one("c").Rev, 2, "the revision after two additions")
 	b.is(b.insertOne(rec("c", `{}`)), store.ErrExists)
 	b.ok(b.eng.Delete(b.ctx, b.coll, "c", 0))
 	b.ok(b.eng.Add(b.ctx, b.coll, "c", map[string]int64{"x": 1}))

@@ -30,7 +30,7 @@ const userAgent = "Mozilla/5.0 (Linux; Android 14; V2309A) AppleWebKit/537.36 (K
 	"Chrome/126.0.0.0 Mobile Safari/537.36 MicroMessenger/8.0.50"
 
 // timeout bounds everything that one Browser does.
-const timeout = 3 * time.Minute
+const timeout = 8 * time.Minute
 
 // Find gives the path of an installed Chromium.
 func Find() (path string, ok bool) {
