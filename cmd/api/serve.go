@@ -73,11 +73,22 @@ func (a *app) work(ctx context.Context, server *fiber.App, ln net.Listener, aler
 	} {
 		g.Go(func() error { return run(ctx) })
 	}
-	g.Go(func() error { return server.Listener(ln) })
+	g.Go(func() error {
+		err := server.Listener(ln)
+		if ctx.Err() != nil && errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		return err
+	})
 	g.Go(func() error {
 		<-ctx.Done()
 		a.log.Info("draining")
-		return server.ShutdownWithTimeout(drainTimeout)
+		err := server.ShutdownWithTimeout(drainTimeout)
+		// A server that had not begun to listen yet does not know that it is to end; without its listener it cannot begin.
+		if cerr := ln.Close(); !errors.Is(cerr, net.ErrClosed) {
+			err = errors.Join(err, cerr)
+		}
+		return err
 	})
 	return g.Wait()
 }
