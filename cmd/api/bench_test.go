@@ -118,10 +118,10 @@ func scanAll(b *testing.B, addr string, n int, pick func(r *rand.Rand) string) t
 			req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 			defer fasthttp.ReleaseRequest(req)
 			defer fasthttp.ReleaseResponse(resp)
+			req.Header.Set("Accept", "application/json")
+			req.Header.SetCookie("hv", fmt.Sprintf("%016d", c))
 			for left.Add(-1) >= 0 {
 				req.SetRequestURI("http://" + addr + pick(r))
-				req.Header.Set("Accept", "application/json")
-				req.Header.Set("Cookie", fmt.Sprintf("hv=%016d", c))
 				if err := client.Do(req, resp); err != nil || resp.StatusCode() != 200 {
 					b.Errorf("status %d, %v", resp.StatusCode(), err)
 					return

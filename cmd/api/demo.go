@@ -45,17 +45,18 @@ func (a *app) prepareDemo(ctx context.Context, out io.Writer) (*demonstration, e
 	if err != nil {
 		return nil, err
 	}
-	if there && a.cfg.FirebaseProj != "" {
+	begun, empty, err := demo.State(ctx, a.engine)
+	if err != nil {
+		return nil, err
+	}
+	// A load that died half-way left as much of it to be refused as one that was completed.
+	if begun && a.cfg.FirebaseProj != "" {
 		return nil, errors.New("FIREBASE_PROJECT: the store in DATA_DIR holds demonstration data, which never goes through FCM; take another DATA_DIR")
 	}
-	if there && !a.cfg.loopback() {
+	if begun && !a.cfg.loopback() {
 		return nil, errors.New("ADDR: the store in DATA_DIR holds demonstration data, which is served on a loopback address only; take another DATA_DIR")
 	}
 	if !there {
-		begun, empty, err := demo.State(ctx, a.engine)
-		if err != nil {
-			return nil, err
-		}
 		wanted := a.cfg.Demo == demoOn || a.cfg.Demo == demoAuto && a.cfg.loopback() && a.cfg.FirebaseProj == ""
 		switch {
 		case !wanted:
@@ -80,15 +81,15 @@ func (a *app) prepareDemo(ctx context.Context, out io.Writer) (*demonstration, e
 	return &demonstration{summary: summary, logins: l}, err
 }
 
-// demoLogins reads the demonstration's logins, or makes them. A run that died between the store and the file makes others.
+// demoLogins reads the demonstration's logins, or makes them. Where a run died before the file was whole, others are made.
 func (a *app) demoLogins(ctx context.Context, seller string) (logins, error) {
 	path := filepath.Join(a.cfg.DataDir, "demo-logins.json")
 	var l logins
 	data, err := os.ReadFile(path) //nolint:gosec // the operator's setting
-	if err == nil {
-		return l, json.Unmarshal(data, &l)
+	if err == nil && json.Unmarshal(data, &l) == nil {
+		return l, nil
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return l, err
 	}
 	l = logins{Login: "demo-" + clock.Token(3), Password: clock.Token(10), SellerFirm: seller}

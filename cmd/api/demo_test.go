@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/pquerna/otp/totp"
+
+	"github.com/haisu-trace/haisu/internal/store"
+	"github.com/haisu-trace/haisu/internal/store/sqlite"
 )
 
 func printed(t *testing.T, p *program, pattern string) string {
@@ -65,6 +68,12 @@ func TestDemonstration(t *testing.T) {
 		t.Errorf("after a restart: %s", again.out.String())
 	}
 	check(t, again.stop())
+	check(t, os.WriteFile(filepath.Join(dir, "demo-logins.json"), []byte(`{"login":`), 0o600)) // a run that died while it wrote
+	again = start(t, map[string]string{"DATA_DIR": dir})
+	if got := printed(t, again, `login +(\S+)`); got == login {
+		t.Errorf("the login %s came out of half a file", got)
+	}
+	check(t, again.stop())
 
 	// Demonstration data stays where it belongs.
 	for name, c := range map[string]struct {
@@ -77,6 +86,24 @@ func TestDemonstration(t *testing.T) {
 		if _, err := tryStart(t, c.env); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// A load that died left demonstration data too.
+func TestHalfADemonstrationNeverGoesThroughFCM(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	eng, err := sqlite.Open(t.Context(), filepath.Join(dir, "haisu.db"))
+	check(t, err)
+	type marker struct {
+		Base string `json:"base"`
+	}
+	markers, err := store.Open(t.Context(), eng, store.Def[marker]{Name: "demo"})
+	check(t, err)
+	check(t, markers.Insert(t.Context(), "demo", marker{"2026-01-01"}))
+	check(t, eng.Close())
+	if _, err := tryStart(t, map[string]string{"DATA_DIR": dir, "FIREBASE_PROJECT": "haisu-real"}); err == nil || !strings.Contains(err.Error(), "never goes through FCM") {
+		t.Errorf("it started: %v", err)
 	}
 }
 

@@ -258,9 +258,11 @@ func (s *Service) session(ctx context.Context, token string) (Principal, error) 
 	return principal(o.ID, o.V), nil
 }
 
+var keyPattern = regexp.MustCompile(`^[0-9a-z]{1,40}$`)
+
 func (s *Service) sellerKey(ctx context.Context, token string) (Principal, error) {
 	id, _, ok := strings.Cut(strings.TrimPrefix(token, keyPrefix), "_")
-	if !ok || len(id) > 40 {
+	if !ok || !keyPattern.MatchString(id) {
 		return Principal{}, errToken
 	}
 	d, err := s.keys.Get(ctx, id)

@@ -153,7 +153,7 @@ func TestSellersKeys(t *testing.T) {
 	other, err := b.AddKey(ctx, "other", "")
 	must(t, err)
 	id := strings.Split(key, "_")[1]
-	for _, forged := range []string{"", "hk_", "hk_" + id, "hk_" + id + "_", key + "x", key[:len(key)-1], "hk_" + id + "_" + strings.Split(other, "_")[2], "hx_" + id, strings.Repeat("hk_a", 1000)} {
+	for _, forged := range []string{"", "hk_", "hk__x", "hk_\xff_x", "hk_" + id, "hk_" + id + "_", key + "x", key[:len(key)-1], "hk_" + id + "_" + strings.Split(other, "_")[2], "hx_" + id, strings.Repeat("hk_a", 1000)} {
 		if _, err := b.Authenticate(ctx, forged); fault.KindOf(err) != fault.Unauthenticated {
 			t.Errorf("%.40q: %v", forged, err)
 		}

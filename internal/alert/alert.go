@@ -174,7 +174,7 @@ type Service struct {
 	Deps
 	chunks *store.Collection[chunk]
 	marks  *store.Collection[mark]
-	nudge  chan struct{} // a chunk was written: senders look at once
+	nudge  [lanes]chan struct{} // a chunk was written: the sender of its lane looks at once
 }
 
 // mark is how far the late worker has read a feed.
@@ -185,7 +185,10 @@ type mark struct {
 
 // Open declares the collections.
 func Open(ctx context.Context, deps Deps) (*Service, error) {
-	s := &Service{Deps: deps, nudge: make(chan struct{}, 1)}
+	s := &Service{Deps: deps}
+	for lane := range s.nudge {
+		s.nudge[lane] = make(chan struct{}, 1)
+	}
 	var err error
 	if s.chunks, err = store.Open(ctx, deps.Engine, chunkDef); err != nil {
 		return nil, err
@@ -196,9 +199,9 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 	return s, nil
 }
 
-func (s *Service) wakeSenders() {
+func (s *Service) wakeSender(lane int) {
 	select {
-	case s.nudge <- struct{}{}:
+	case s.nudge[lane] <- struct{}{}:
 	default:
 	}
 }

@@ -57,9 +57,12 @@ func (g *fakeGraph) Descendants(_ context.Context, sc *warning.Scope) ([]gs1.Ref
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var out []gs1.Ref
-	for o, i := range g.made {
-		if ok, _ := warning.Affects(sc, warning.Subject{GTIN: i.GTIN, Lot: i.Lot}); ok {
-			out = append(out, o)
+	for o, in := range g.made {
+		for ok := true; ok; in, ok = g.made[in] {
+			if affected, _ := warning.Affects(sc, warning.Subject{GTIN: in.GTIN, Lot: in.Lot}); affected {
+				out = append(out, o)
+				break
+			}
 		}
 	}
 	return out, nil
@@ -69,8 +72,8 @@ func (g *fakeGraph) Subject(_ context.Context, ref gs1.Ref) (warning.Subject, er
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := warning.Subject{GTIN: ref.GTIN, Lot: ref.Lot, Serial: ref.Serial}
-	if in, ok := g.made[gs1.Ref{GTIN: ref.GTIN, Lot: ref.Lot}]; ok {
-		s.Ancestors = []gs1.Ref{in}
+	for in, ok := g.made[gs1.Ref{GTIN: ref.GTIN, Lot: ref.Lot}]; ok; in, ok = g.made[in] {
+		s.Ancestors = append(s.Ancestors, in)
 	}
 	return s, nil
 }
@@ -218,6 +221,18 @@ func (b *bundle) publish(c warning.Content) warning.Message {
 	return m
 }
 
+// round does what Run does, once and one after the other.
+func (b *bundle) round(ctx context.Context, feeds map[string]feed) {
+	b.t.Helper()
+	must(b.t, b.expandOpen(ctx))
+	for name, f := range feeds {
+		must(b.t, b.catchUp(ctx, name, f))
+	}
+	for lane := range lanes {
+		must(b.t, b.sendLane(ctx, lane))
+	}
+}
+
 // rounds runs the background work until the closing pass is over.
 func (b *bundle) rounds() {
 	b.t.Helper()
@@ -355,9 +370,9 @@ func TestACrashRepeatsAChunkAndLosesNobody(t *testing.T) {
 	m := b.publish(content(warning.Blue))
 	a, err := b.newAudience(ctx, &m)
 	must(t, err)
-	c, err := b.gather(ctx, a, "")
+	c, err := b.gather(ctx, &m, a.after(""))
 	must(t, err)
-	_, err = b.put(ctx, chunkID(&m, ""), c)
+	_, _, err = b.put(ctx, chunkID(&m, ""), c)
 	must(t, err)
 	held, ok, err := b.Leases.Try(ctx, "expand/"+m.ID())
 	must(t, err)

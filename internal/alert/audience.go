@@ -78,11 +78,14 @@ func (m *merged) next(ctx context.Context) (device string, reasons []Reason, err
 // maxReasons bounds the reasons that are kept for one device.
 const maxReasons = 20
 
+// reasonTold marks who was told of this very message, for the closing pass. It is not stored.
+const reasonTold = "told"
+
 // reasonRank puts the reason first that matters most to the person.
-var reasonRank = map[string]int{ReasonHolding: 0, ReasonScan: 1, ReasonSubscription: 2, ReasonToldBefore: 3}
+var reasonRank = map[string]int{reasonTold: -1, ReasonHolding: 0, ReasonScan: 1, ReasonSubscription: 2, ReasonToldBefore: 3}
 
 func addReason(list []Reason, r Reason) []Reason {
-	if slices.Contains(list, r) || len(list) >= maxReasons {
+	if slices.Contains(list, r) {
 		return list
 	}
 	at := len(list)
@@ -92,7 +95,8 @@ func addReason(list []Reason, r Reason) []Reason {
 			break
 		}
 	}
-	return slices.Insert(list, at, r)
+	list = slices.Insert(list, at, r)
+	return list[:min(len(list), maxReasons)]
 }
 
 // audience is who a message concerns, as sources that begin after a device.
@@ -100,6 +104,7 @@ type audience struct {
 	s      *Service
 	m      *warning.Message
 	scope  warning.Scope // with what was made of the goods in scope
+	vague  warning.Scope // products of which something was made of them, nobody recorded which lot
 	gtins  []gs1.GTIN
 	brands []string
 	origin []string
@@ -117,20 +122,31 @@ func (s *Service) newAudience(ctx context.Context, m *warning.Message) (*audienc
 		return nil, err
 	}
 	for _, ref := range made {
-		a.scope.Clauses = append(a.scope.Clauses, trace.ClauseOf(ref))
+		sc := &a.scope
+		if ref.Level() == gs1.Product {
+			sc = &a.vague
+		}
+		sc.Clauses = append(sc.Clauses, trace.ClauseOf(ref))
 	}
-	for _, g := range a.scope.GTINs() {
-		a.gtins = append(a.gtins, gs1.GTIN(g))
-	}
-	for _, g := range m.Scope.GTINs() {
-		if err := a.product(ctx, gs1.GTIN(g)); err != nil {
-			return nil, err
+	for _, g := range slices.Concat(a.scope.GTINs(), a.vague.GTINs()) {
+		if !slices.Contains(a.gtins, gs1.GTIN(g)) {
+			a.gtins = append(a.gtins, gs1.GTIN(g))
 		}
 	}
-	return a, nil
+	return a, a.products(ctx)
 }
 
-// product adds what subscriptions may ask for of a product; one that nobody registered has neither brand nor origin.
+// products adds what subscriptions may ask for of the products in scope.
+func (a *audience) products(ctx context.Context) error {
+	for _, g := range a.m.Scope.GTINs() {
+		if err := a.product(ctx, gs1.GTIN(g)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// product adds the brand and origin of a product; one that nobody registered has neither brand nor origin.
 func (a *audience) product(ctx context.Context, g gs1.GTIN) error {
 	p, err := a.s.Graph.Product(ctx, g)
 	if fault.KindOf(err) == fault.NotFound {
@@ -183,8 +199,8 @@ func (a *audience) after(device string) *merged {
 	}
 	// All of them: the message right before may have been cut short by this one.
 	for rev := 1; rev < a.m.Rev; rev++ {
-		add(a.s.toldBefore(a.m.No, rev, false, device))
-		add(a.s.toldBefore(a.m.No, rev, true, device))
+		add(a.s.told(a.m.No, rev, false, device, ReasonToldBefore))
+		add(a.s.told(a.m.No, rev, true, device, ReasonToldBefore))
 	}
 	return &m
 }
@@ -209,7 +225,7 @@ func (a *audience) holding(ctx context.Context, h consumer.Holding) (*entry, err
 	if err != nil {
 		return nil, err
 	}
-	affected, certain := warning.Affects(&a.scope, sub)
+	affected, certain := a.concerns(sub)
 	if !affected {
 		return nil, nil //nolint:nilnil // not concerned
 	}
@@ -221,11 +237,20 @@ func (a *audience) exposure(ctx context.Context, x consumer.Exposure) (*entry, e
 	if err != nil {
 		return nil, err
 	}
-	affected, certain := warning.Affects(&a.scope, sub)
+	affected, certain := a.concerns(sub)
 	if !affected {
 		return nil, nil //nolint:nilnil // not concerned
 	}
 	return &entry{x.Device, Reason{Code: ReasonScan, GTIN: string(x.GTIN), Lot: x.Lot, Serial: x.Serial, Certain: certain}}, nil
+}
+
+// concerns says whether the message is about the goods, and whether that is certain.
+func (a *audience) concerns(sub warning.Subject) (affected, certain bool) {
+	affected, certain = warning.Affects(&a.scope, sub)
+	if !affected {
+		affected, _ = warning.Affects(&a.vague, sub)
+	}
+	return affected, certain
 }
 
 // subject completes what a device knows of its goods with what the records say. A lot typed from a tin may not be one that GS1
@@ -275,9 +300,9 @@ func (a *audience) subscription(d consumer.Device, c consumer.Subscription) *ent
 	return nil
 }
 
-// toldBefore gives the devices that were told of one earlier message, in the order of device IDs: from the chunks of the expansion,
+// told gives the devices that were told of one message, in the order of device IDs: from the chunks of the expansion,
 // whose ranges follow each other, or from the late ones, of one device each.
-func (s *Service) toldBefore(no string, rev int, late bool, device string) func(ctx context.Context, cursor string) ([]entry, string, error) {
+func (s *Service) told(no string, rev int, late bool, device, reason string) func(ctx context.Context, cursor string) ([]entry, string, error) {
 	eq := toldKey(no, rev, late)
 	var from store.Key
 	return func(ctx context.Context, cursor string) ([]entry, string, error) {
@@ -299,7 +324,7 @@ func (s *Service) toldBefore(no string, rev int, late bool, device string) func(
 		for _, d := range p.Items {
 			for _, del := range d.V.Deliveries {
 				if del.Device > device {
-					out = append(out, entry{del.Device, Reason{Code: ReasonToldBefore, Certain: true}})
+					out = append(out, entry{del.Device, Reason{Code: reason, Certain: true}})
 				}
 			}
 		}

@@ -2,6 +2,7 @@ package alert
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -117,6 +118,7 @@ func (s *Service) setFanout(ctx context.Context, m *warning.Message, held *store
 // pass walks the audience once, from the cursor on, and writes chunks.
 func (s *Service) pass(ctx context.Context, a *audience, held *store.Held) error {
 	m := a.m
+	walk := a.after(m.Fanout.Cursor)
 	for {
 		superseded, err := s.superseded(ctx, m)
 		if err != nil {
@@ -128,18 +130,21 @@ func (s *Service) pass(ctx context.Context, a *audience, held *store.Held) error
 		if err := s.keepLease(ctx, held); err != nil {
 			return err
 		}
-		c, err := s.gather(ctx, a, m.Fanout.Cursor)
+		c, err := s.gather(ctx, m, walk)
 		if err != nil {
 			return err
 		}
 		if len(c.Deliveries) == 0 {
 			break
 		}
-		stored, err := s.put(ctx, chunkID(m, m.Fanout.Cursor), c)
+		stored, mine, err := s.put(ctx, chunkID(m, m.Fanout.Cursor), c)
 		if err != nil {
 			return err
 		}
 		n := len(stored.Deliveries)
+		if !mine {
+			walk = a.after(stored.Deliveries[n-1].Device)
+		}
 		err = s.setFanout(ctx, m, held, func(f *warning.Fanout) {
 			f.Phase, f.Cursor = warning.FanoutExpanding, stored.Deliveries[n-1].Device
 			f.Chunks++
@@ -172,23 +177,27 @@ func (s *Service) keepLease(ctx context.Context, held *store.Held) error {
 	return err
 }
 
-// gather takes the next devices after a cursor.
-func (s *Service) gather(ctx context.Context, a *audience, cursor string) (chunk, error) {
-	c := s.newChunk(a.m)
-	walk := a.after(cursor)
-	for len(c.Deliveries) < chunkSize {
+// gather takes the next devices of a walk: chunkSize of them, or fewer where their reasons are long.
+func (s *Service) gather(ctx context.Context, m *warning.Message, walk *merged) (chunk, error) {
+	c := newChunk(m)
+	for size := 0; len(c.Deliveries) < chunkSize && size < store.MaxBody/2; {
 		device, reasons, err := walk.next(ctx)
 		if err != nil || device == "" {
 			return c, err
 		}
-		c.Deliveries = append(c.Deliveries, Delivery{Device: device, Reasons: reasons, State: StatePending})
+		d := Delivery{Device: device, Reasons: reasons, State: StatePending}
+		b, err := json.Marshal(d)
+		if err != nil {
+			return c, err
+		}
+		size += len(b)
+		c.Deliveries = append(c.Deliveries, d)
 	}
 	return c, nil
 }
 
-func (s *Service) newChunk(m *warning.Message) chunk {
-	now := s.Now().UTC().Truncate(time.Millisecond)
-	return chunk{No: m.No, Rev: m.Rev, Kind: m.Kind, Open: true, Due: now, Created: now}
+func newChunk(m *warning.Message) chunk {
+	return chunk{No: m.No, Rev: m.Rev, Kind: m.Kind, Open: true}
 }
 
 // chunkID follows from the place in the walk: the device that it begins after.
@@ -197,25 +206,31 @@ func chunkID(m *warning.Message, after string) string { return m.ID() + "/" + af
 // lateID is of the one late delivery that a device can have of a message.
 func lateID(m *warning.Message, device string) string { return m.ID() + "/late/" + device }
 
-// put writes a chunk. One that is there already was written before a crash, and stands as it was written.
-func (s *Service) put(ctx context.Context, id string, c chunk) (chunk, error) {
+// put writes a chunk. One that is there already was written before a crash, and stands as it was written; then mine is false.
+func (s *Service) put(ctx context.Context, id string, c chunk) (stored chunk, mine bool, err error) {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(id)) // never fails
 	c.Lane = int(h.Sum32() % lanes)
-	err := s.chunks.Insert(ctx, id, c)
+	// As late as can be: a device that asks for what came since its last look must not miss what was being gathered then.
+	c.Created = s.Now().UTC().Truncate(time.Millisecond)
+	c.Due = c.Created
+	err = s.chunks.Insert(ctx, id, c)
 	if errors.Is(err, store.ErrExists) {
 		d, err := s.chunks.Get(ctx, id)
-		return d.V, err
+		return d.V, false, err
 	}
 	if err == nil {
-		s.wakeSenders()
+		s.wakeSender(c.Lane)
 	}
-	return c, err
+	return c, true, err
 }
 
 // closingPass walks the audience once more and tells whoever came in since.
 func (s *Service) closingPass(ctx context.Context, a *audience, held *store.Held) error {
 	walk := a.after("")
+	for _, late := range []bool{false, true} {
+		walk.sources = append(walk.sources, &source{fetch: s.told(a.m.No, a.m.Rev, late, "", reasonTold)})
+	}
 	for n := 0; ; n++ {
 		if n%chunkSize == 0 {
 			superseded, err := s.superseded(ctx, a.m)
@@ -229,6 +244,9 @@ func (s *Service) closingPass(ctx context.Context, a *audience, held *store.Held
 		device, reasons, err := walk.next(ctx)
 		if err != nil || device == "" {
 			return err
+		}
+		if reasons[0].Code == reasonTold {
+			continue
 		}
 		if err := s.tellLate(ctx, a.m, device, reasons); err != nil {
 			return err
@@ -244,9 +262,9 @@ func (s *Service) tellLate(ctx context.Context, m *warning.Message, device strin
 	if err != nil || n > 0 {
 		return err
 	}
-	c := s.newChunk(m)
+	c := newChunk(m)
 	c.Late = true
 	c.Deliveries = []Delivery{{Device: device, Reasons: reasons, State: StatePending}}
-	_, err = s.put(ctx, lateID(m, device), c)
+	_, _, err = s.put(ctx, lateID(m, device), c)
 	return err
 }

@@ -3,11 +3,13 @@ package alert
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/haisu-trace/haisu/internal/consumer"
 	"github.com/haisu-trace/haisu/internal/gs1"
 	"github.com/haisu-trace/haisu/internal/store"
+	"github.com/haisu-trace/haisu/internal/trace"
 	"github.com/haisu-trace/haisu/internal/warning"
 )
 
@@ -25,59 +27,85 @@ const subscriptionGrace = 30 * time.Second
 
 const feedPage = 200
 
+// feed reads one page behind a token: how to handle it, and the token after it, which is the old one when there is nothing.
+type feed func(ctx context.Context, token string) (handle func(ctx context.Context) error, next string, err error)
+
 // feeds are the feeds by the name of their mark.
-func (s *Service) feeds() map[string]func(ctx context.Context, token string) (string, error) {
-	return map[string]func(ctx context.Context, token string) (string, error){
+func (s *Service) feeds() map[string]feed {
+	return map[string]feed{
 		"holdings":  follow(s.Consumers.HoldingChanges, s.lateHolding),
 		"exposures": follow(s.Consumers.ExposureChanges, s.lateExposure),
 		"devices":   follow(s.Consumers.DeviceChanges, s.lateDevice),
-		"made":      s.lateMade,
+		"made": func(ctx context.Context, token string) (func(ctx context.Context) error, string, error) {
+			made, next, err := s.Graph.MadeChanges(ctx, token, feedPage)
+			return func(ctx context.Context) error { return s.lateMade(ctx, made) }, next, err
+		},
 	}
 }
 
-// follow makes one step of a feed: it handles a page and gives the token after it, or the old token and an error.
+// follow makes a feed of a collection's changes.
 func follow[T any](
 	changes func(ctx context.Context, token string, limit int) ([]store.Changed[T], string, error),
 	handle func(ctx context.Context, v T) error,
-) func(ctx context.Context, token string) (string, error) {
-	return func(ctx context.Context, token string) (string, error) {
+) feed {
+	return func(ctx context.Context, token string) (func(ctx context.Context) error, string, error) {
 		page, next, err := changes(ctx, token, feedPage)
-		if err != nil {
-			return token, err
-		}
-		for _, ch := range page {
-			if ch.Deleted {
-				continue
+		return func(ctx context.Context) error {
+			for _, ch := range page {
+				if ch.Deleted {
+					continue
+				}
+				if err := handle(ctx, ch.V); err != nil {
+					return err
+				}
 			}
-			if err := handle(ctx, ch.V); err != nil {
-				return token, err
-			}
-		}
-		return next, nil
+			return nil
+		}, next, err
 	}
 }
 
-// lateStep reads one page of a feed and remembers how far it came. It says whether there may be more.
-func (s *Service) lateStep(ctx context.Context, name string, step func(ctx context.Context, token string) (string, error)) (more bool, err error) {
+// catchUp handles a feed to its end.
+func (s *Service) catchUp(ctx context.Context, name string, f feed) error {
+	for {
+		more, err := s.lateStep(ctx, name, f)
+		if !more || err != nil {
+			return err
+		}
+	}
+}
+
+// lateStep handles one page of a feed and remembers how far it came. It says whether there may be more. The lease is taken for a page
+// that holds something only: an idle feed costs no write.
+func (s *Service) lateStep(ctx context.Context, name string, f feed) (more bool, err error) {
 	// A message that the matcher does not know yet was published less than closingDelay ago, so its closing pass is still to come.
 	if !s.InForce.Confirm(ctx) {
 		return false, nil
+	}
+	token, err := s.mark(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	handle, next, err := f(ctx, token)
+	if errors.Is(err, store.ErrBadCursor) { // the feed has forgotten where this was: from the beginning, which tells nobody twice
+		handle, next, err = f(ctx, "")
+	}
+	if err != nil || next == token {
+		return false, err
 	}
 	held, ok, err := s.Leases.Try(ctx, "late/"+name)
 	if err != nil || !ok {
 		return false, err
 	}
 	defer func() { _ = held.Release(context.WithoutCancel(ctx)) }() // ends with its term otherwise
-	d, err := s.marks.Get(ctx, name)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return false, err
+	now, err := s.mark(ctx, name)
+	if err != nil || now != token {
+		return true, err // another process has just handled the page
 	}
-	token := d.V.Token
-	next, err := step(ctx, token)
+	err = handle(ctx)
 	if errors.Is(err, errWait) {
 		return false, nil
 	}
-	if err != nil || next == token {
+	if err != nil {
 		return false, err
 	}
 	_, err = s.marks.Upsert(ctx, name, func(m *mark) error {
@@ -91,6 +119,15 @@ func (s *Service) lateStep(ctx context.Context, name string, step func(ctx conte
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// mark gives how far a feed was handled; "" is the beginning.
+func (s *Service) mark(ctx context.Context, name string) (token string, err error) {
+	d, err := s.marks.Get(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	return d.V.Token, err
 }
 
 func (s *Service) lateHolding(ctx context.Context, h consumer.Holding) error {
@@ -138,8 +175,8 @@ func (s *Service) lateDevice(ctx context.Context, d consumer.Device) error {
 				continue
 			}
 			a := &audience{s: s, m: m}
-			for _, g := range m.Scope.GTINs() {
-				if err := a.product(ctx, gs1.GTIN(g)); err != nil {
+			if sub.Kind == consumer.SubBrand || sub.Kind == consumer.SubOrigin {
+				if err := a.products(ctx); err != nil {
 					return err
 				}
 			}
@@ -157,25 +194,34 @@ func (s *Service) lateDevice(ctx context.Context, d consumer.Device) error {
 	return nil
 }
 
-// lateMade looks at what was newly made of something: its holders and scanners may be concerned by warnings about what went in.
-func (s *Service) lateMade(ctx context.Context, token string) (string, error) {
-	made, next, err := s.Graph.MadeChanges(ctx, token, feedPage)
-	if err != nil {
-		return token, err
-	}
+// lateMade looks at what was newly made of something, and at what was made of that before: events come in any order. Its holders
+// and scanners may be concerned by warnings about what went in.
+func (s *Service) lateMade(ctx context.Context, made []gs1.Ref) error {
+	var gtins []gs1.GTIN
 	for _, ref := range made {
 		sub, err := s.Graph.Subject(ctx, ref)
 		if err != nil {
-			return token, err
+			return err
 		}
 		if len(s.InForce.Match(nil, sub)) == 0 {
 			continue
 		}
-		if err := s.lateGoods(ctx, ref.GTIN); err != nil {
-			return token, err
+		further, err := s.Graph.Descendants(ctx, &warning.Scope{Clauses: []warning.Clause{trace.ClauseOf(ref)}})
+		if err != nil {
+			return err
+		}
+		for _, r := range append(further, ref) {
+			if !slices.Contains(gtins, r.GTIN) {
+				gtins = append(gtins, r.GTIN)
+			}
 		}
 	}
-	return next, nil
+	for _, g := range gtins {
+		if err := s.lateGoods(ctx, g); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lateGoods looks at everybody who holds or scanned goods of a product.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/store"
 	"github.com/haisu-trace/haisu/internal/warning"
@@ -149,46 +151,40 @@ func (s *Service) settle(c *chunk, wait time.Duration) {
 
 func notFound(err error) bool { return fault.KindOf(err) == fault.NotFound }
 
-// Run does all the background work until ctx ends: expansion, closing passes, late deliveries and sending. Whatever fails is logged and tried
-// again in the next round; nothing is lost, since all of it is found again in the store.
+// Run does all the background work until ctx ends: expansion with its closing passes, the late deliveries of each feed, and the
+// sending of each lane, all beside each other, so that a long fan-out is sent while it is still being expanded. Whatever fails is
+// logged and tried again in the next round; nothing is lost, since all of it is found again in the store.
 func (s *Service) Run(ctx context.Context) error {
-	tick := time.NewTicker(roundEvery)
-	defer tick.Stop()
-	feeds, published := s.feeds(), s.Warnings.Wake()
-	for {
-		s.round(ctx, feeds)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-published:
-		case <-s.nudge:
-		case <-tick.C:
-		}
+	var g errgroup.Group
+	begin := func(what string, wake <-chan struct{}, work func(context.Context) error) {
+		g.Go(func() error { return s.repeat(ctx, what, wake, work) })
 	}
+	begin("expand", s.Warnings.Wake(), s.expandOpen)
+	for name, f := range s.feeds() {
+		begin("late "+name, nil, func(ctx context.Context) error { return s.catchUp(ctx, name, f) })
+	}
+	for lane := range lanes {
+		begin("send", s.nudge[lane], func(ctx context.Context) error { return s.sendLane(ctx, lane) })
+	}
+	return g.Wait()
 }
 
 // roundEvery is how often the work is looked for when nothing in this process calls for it.
 const roundEvery = time.Second
 
-// round does what there is to do now.
-func (s *Service) round(ctx context.Context, feeds map[string]func(ctx context.Context, token string) (string, error)) {
-	s.log(ctx, "expand", s.expandOpen(ctx))
-	for name, step := range feeds {
-		for {
-			more, err := s.lateStep(ctx, name, step)
-			s.log(ctx, "late "+name, err)
-			if !more || err != nil {
-				break
-			}
+// repeat works at once, then whenever it is woken and every roundEvery, until ctx ends.
+func (s *Service) repeat(ctx context.Context, what string, wake <-chan struct{}, work func(context.Context) error) error {
+	tick := time.NewTicker(roundEvery)
+	defer tick.Stop()
+	for {
+		if err := work(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrLeaseLost) {
+			s.Log.ErrorContext(ctx, "alerts", "work", what, "error", err)
 		}
-	}
-	for lane := range lanes {
-		s.log(ctx, "send", s.sendLane(ctx, lane))
-	}
-}
-
-func (s *Service) log(ctx context.Context, what string, err error) {
-	if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrLeaseLost) {
-		s.Log.ErrorContext(ctx, "alerts: "+what, "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-wake:
+		case <-tick.C:
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -152,12 +153,14 @@ func (s *Service) Register(ctx context.Context, n NewDevice) (Device, string, er
 	return d, token, nil
 }
 
+var idPattern = regexp.MustCompile(`^[0-9a-z]{1,40}$`)
+
 var errToken = fault.New(fault.Unauthenticated, "unauthenticated", "the device token is unknown")
 
 // ByToken says which device a token belongs to. Unauthenticated.
 func (s *Service) ByToken(ctx context.Context, token string) (Device, error) {
 	id, _, ok := strings.Cut(strings.TrimPrefix(token, tokenPrefix), "_")
-	if !ok || !strings.HasPrefix(token, tokenPrefix) || len(id) > 40 {
+	if !ok || !strings.HasPrefix(token, tokenPrefix) || !idPattern.MatchString(id) {
 		return Device{}, errToken
 	}
 	d, err := s.devices.Get(ctx, id)

@@ -38,6 +38,9 @@ func (s *Service) AddHolding(ctx context.Context, device string, h Holding) (Hol
 	if len(h.Lot) > 80 {
 		bad = append(bad, fault.Field{Pointer: "/lot", Code: "too_long", Detail: "at most 80 bytes"})
 	}
+	if h.Serial != "" && gs1.ValidSerial(h.Serial) != nil {
+		bad = append(bad, fault.Field{Pointer: "/serial", Code: "serial", Detail: "not a GS1 serial (AI 21)"})
+	}
 	if bad != nil {
 		return h, fault.InvalidFields(bad...)
 	}

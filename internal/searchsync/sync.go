@@ -125,7 +125,11 @@ func (s *Syncer) Step(ctx context.Context) error {
 		return fmt.Errorf("search index: %w", err)
 	}
 	for _, src := range s.sources {
-		if err := s.follow(ctx, src); err != nil {
+		err := s.follow(ctx, src)
+		if errors.Is(err, store.ErrBadCursor) {
+			return s.Rebuild(ctx) // the index was left alone for so long that deletions are forgotten
+		}
+		if err != nil {
 			return fmt.Errorf("follow %s: %w", src.Name(), err)
 		}
 	}
@@ -232,6 +236,10 @@ func (s *Syncer) end(ctx context.Context, src Source) (string, error) {
 	}
 	for {
 		b, err := src.Follow(ctx, token, store.MaxBatch)
+		if errors.Is(err, store.ErrBadCursor) && token != "" {
+			token = ""
+			continue
+		}
 		if err != nil || b.End {
 			return b.Next, err
 		}

@@ -354,3 +354,37 @@ func TestFoundInBothLanguages(t *testing.T) {
 		t.Fatalf("%+v %v", r, err)
 	}
 }
+
+// forgetful is a source whose feed has forgotten deletions after every token but the newest.
+type forgetful struct {
+	Source
+	began bool
+}
+
+func (f *forgetful) Follow(ctx context.Context, token string, limit int) (Batch, error) {
+	if token != "" && !f.began {
+		return Batch{}, store.ErrBadCursor
+	}
+	f.began = true
+	return f.Source.Follow(ctx, token, limit)
+}
+
+func TestAnIndexLeftAloneForTooLongIsRebuilt(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ix := newFakeIndex()
+	no := b.publish(t)
+	step(t, b.syncer(t, ix))
+	ix.docs = map[string]search.Document{"deleted since": {ID: "deleted since"}}
+	s, err := Open(t.Context(), b.eng, ix, "test", time.Now, slog.New(slog.DiscardHandler), &forgetful{Source: Warnings(b.warnings)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	step(t, s)
+	if _, ok := ix.get(no); !ok {
+		t.Fatal("not rebuilt")
+	}
+	if n, _ := ix.size(); n != 1 {
+		t.Fatalf("%d documents", n)
+	}
+}

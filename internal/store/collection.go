@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Index declares one way to find documents of T. Keys gives the equality tuples under which a document is found (none: it is
@@ -66,18 +68,33 @@ func (c *Collection[T]) rebuild(ctx context.Context) error {
 		if err != nil || len(recs) == 0 {
 			return err
 		}
+		after = recs[len(recs)-1].ID
+		g, gctx := errgroup.WithContext(ctx)
+		g.SetLimit(rebuildWorkers)
 		for _, r := range recs {
-			after = r.ID
-			var v T
-			if err := json.Unmarshal(r.Body, &v); err != nil {
-				return fmt.Errorf("document %s: %w", r.ID, err)
-			}
-			r.Entries = c.entries(r.ID, &v)
-			if err := c.eng.Reindex(ctx, c.def.Name, r); err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
-				return err
-			}
+			g.Go(func() error { return c.reindex(gctx, r) })
+		}
+		if err := g.Wait(); err != nil {
+			return err
 		}
 	}
+}
+
+// rebuildWorkers write at once, so that their writes share commits.
+const rebuildWorkers = 64
+
+// reindex brings one document's entries up to date. Whoever changed it meanwhile wrote the new entries.
+func (c *Collection[T]) reindex(ctx context.Context, r Record) error {
+	var v T
+	if err := json.Unmarshal(r.Body, &v); err != nil {
+		return fmt.Errorf("document %s: %w", r.ID, err)
+	}
+	r.Entries = c.entries(r.ID, &v)
+	err := c.eng.Reindex(ctx, c.def.Name, r)
+	if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 func (c *Collection[T]) entries(id string, v *T) []Entry {

@@ -115,6 +115,8 @@ type Writer interface {
 type Feeder interface {
 	// Changes gives changes since token ("" is the beginning), at least once, per document in order; a document changed twice
 	// may show only its newest state. An empty list with the same or a new token means 'nothing for now'. limit is 1..MaxBatch.
+	// ErrBadCursor: deletions after the token, which is older than 30 days, are forgotten; begin anew with "", which gives every
+	// document that exists.
 	Changes(ctx context.Context, coll, token string, limit int) (changes []Change, next string, err error)
 	// Wake gives a channel of the caller's own, to be kept, that gets a value soon after this process wrote to coll's feed; other
 	// processes' writes are found by polling.

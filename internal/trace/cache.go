@@ -7,8 +7,8 @@ import (
 	"github.com/maypok86/otter/v2"
 )
 
-// chainMaxAge bounds how long a change made by another replica may be unseen in a chain. It is the bound that DESIGN sets for
-// warnings too, so that a unit's ancestors are never older than the warnings they are matched against.
+// chainMaxAge bounds how long a change made by another replica may be unseen in a chain. A unit's chain is made from its lot's,
+// and that from the product's, so of a unit's lot it may be unseen for twice, and of its product for three times as long.
 const chainMaxAge = 2 * time.Second
 
 // The sizes of the caches, in entries. A chain takes a few KB; 4,096 of them stay below 20 MB.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -82,8 +83,13 @@ func (s *Service) capture(ctx context.Context, f firm.Firm, events []*epcis.Even
 		return res, err
 	}
 	raws := make([]store.Item[rawDoc], len(fresh))
+	doc := captureDoc{Firm: f.ID, State: captureRunning, Created: now}
 	for i, e := range fresh {
 		raws[i] = rawItem(f, e)
+		doc.Raws = append(doc.Raws, raws[i].ID)
+	}
+	if err := fit(f, fresh, raws, doc, func(e *epcis.Event) string { return pointer(slices.Index(events, e)) }); err != nil {
+		return res, err
 	}
 	if err := s.putRaws(ctx, raws); err != nil {
 		return res, err
@@ -98,14 +104,34 @@ func (s *Service) capture(ctx context.Context, f firm.Firm, events []*epcis.Even
 		s.chains.touch(parts[0].V.nodes()...)
 		return res, err
 	}
-	doc := captureDoc{Firm: f.ID, State: captureRunning, Created: now}
-	for _, r := range raws {
-		doc.Raws = append(doc.Raws, r.ID)
-	}
 	if err := s.captures.Insert(ctx, res.CaptureID, doc); err != nil && !errors.Is(err, store.ErrExists) {
 		return res, err
 	}
 	return res, s.rollForward(ctx, f, res.CaptureID, fresh, now)
+}
+
+// fit refuses what the store would refuse for its size, before anything is decided: a capture that cannot roll forward would
+// stay unfinished for ever, and hold up whoever follows the events. The decoder's limits do not see to it, since short names stand
+// for long URIs.
+func fit(f firm.Firm, events []*epcis.Event, raws []store.Item[rawDoc], doc captureDoc, pointer func(*epcis.Event) string) error {
+	fits := func(v any) bool {
+		b, err := json.Marshal(v)
+		return err == nil && len(b) <= store.MaxBody
+	}
+	if !fits(doc) {
+		return fault.New(fault.TooLarge, "capture_too_large", "the event IDs of the document are too long together; send it in parts")
+	}
+	var bad []fault.Field
+	for i, e := range events {
+		parts := document(f, e, doc.Created)
+		if !fits(raws[i].V) || slices.ContainsFunc(parts, func(p store.Item[eventDoc]) bool { return !fits(p.V) }) {
+			bad = append(bad, fault.Field{Pointer: pointer(e), Code: "event_too_large", Detail: "the event is too large to be stored; split its lists"})
+		}
+	}
+	if bad != nil {
+		return fault.InvalidFields(bad...)
+	}
+	return nil
 }
 
 // captureID is the same for the same events of the same firm, so that a repeated capture finds itself.
@@ -237,35 +263,48 @@ func (s *Service) rollForward(ctx context.Context, f firm.Firm, id string, event
 // recoverAfter is how old an unfinished capture must be before another process completes it.
 const recoverAfter = 30 * time.Second
 
-// Recover completes captures whose process died after they were decided, and says how many.
+// Recover completes captures whose process died after they were decided, and says how many. One that cannot be completed does
+// not hold up the others.
 func (s *Service) Recover(ctx context.Context) (int, error) {
 	n := 0
+	var all error
 	err := s.captures.Each(ctx, store.Query{
 		Index: byState, Eq: store.K(captureRunning), To: store.K(s.now().Add(-recoverAfter)),
 	}, func(d store.Doc[captureDoc]) error {
-		firms, err := s.deps.Firms.GetMany(ctx, []string{d.V.Firm})
-		if err != nil {
-			return err
-		}
-		raws, err := s.raws.GetMany(ctx, d.V.Raws)
-		if err != nil {
-			return err
-		}
-		var events []*epcis.Event
-		for _, id := range d.V.Raws {
-			e, err := epcis.DecodeEvent(raws[id].V.Event, epcis.Limits{})
-			if err != nil {
-				return fmt.Errorf("capture %s, event %s: %w", d.ID, id, err)
-			}
-			events = append(events, e)
-		}
-		if err := s.rollForward(ctx, firms[d.V.Firm], d.ID, events, d.V.Created); err != nil {
-			return err
+		if err := s.complete(ctx, d); err != nil {
+			all = errors.Join(all, fmt.Errorf("capture %s: %w", d.ID, err))
+			return ctx.Err()
 		}
 		n++
 		return nil
 	})
-	return n, err
+	return n, errors.Join(all, err)
+}
+
+// storedLimits are for events that were accepted before: all that fits into a document.
+var storedLimits = epcis.Limits{EventBytes: store.MaxBody, Context: store.MaxBody}
+
+// complete rolls a decided capture forward from what is stored of it.
+func (s *Service) complete(ctx context.Context, d store.Doc[captureDoc]) error {
+	firms, err := s.deps.Firms.GetMany(ctx, []string{d.V.Firm})
+	if err != nil {
+		return err
+	}
+	f, ok := firms[d.V.Firm]
+	if !ok {
+		return fmt.Errorf("there is no firm %s", d.V.Firm)
+	}
+	raws, err := s.raws.GetMany(ctx, d.V.Raws)
+	if err != nil {
+		return err
+	}
+	events := make([]*epcis.Event, len(d.V.Raws))
+	for i, id := range d.V.Raws {
+		if events[i], err = epcis.DecodeEvent(raws[id].V.Event, storedLimits); err != nil {
+			return fmt.Errorf("event %s: %w", id, err)
+		}
+	}
+	return s.rollForward(ctx, f, d.ID, events, d.V.Created)
 }
 
 // RunRecovery calls Recover at once and then every recoverAfter, until ctx ends.

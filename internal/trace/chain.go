@@ -81,11 +81,15 @@ func (c *chain) steps(tag string) []Step {
 	return steps
 }
 
-// subject is what the warnings are asked about: what the records say, else what the code says.
+// subject is what the warnings are asked about: what the records say, else what the code says, and both where they differ on
+// the lot, since nobody knows which of them is in the bottle.
 func (c *chain) subject(asked gs1.Ref) warning.Subject {
 	s := warning.Subject{GTIN: asked.GTIN, Lot: asked.Lot, Serial: asked.Serial, Ancestors: c.ancestors}
 	if c.unitLot != "" {
 		s.Lot = c.unitLot
+	}
+	if c.lotMismatch {
+		s.Ancestors = append(slices.Clip(s.Ancestors), asked)
 	}
 	if c.lot != nil {
 		s.Produced = c.lot.Produced
@@ -93,9 +97,9 @@ func (c *chain) subject(asked gs1.Ref) warning.Subject {
 	return s
 }
 
-// exposure is what a device that scanned asked has in its hand, with the lot that the records give.
+// exposure is what a device that scanned asked has in its hand; the records give the lot where the code does not.
 func (c *chain) exposure(asked gs1.Ref) gs1.Ref {
-	if c.unitLot != "" {
+	if asked.Lot == "" {
 		asked.Lot = c.unitLot
 	}
 	return asked

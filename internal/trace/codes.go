@@ -50,16 +50,17 @@ func (s *Service) IssueCodes(ctx context.Context, f firm.Firm, g gs1.GTIN, lot s
 	if err != nil {
 		return nil, err
 	}
+	there, err := existing(ctx, s.units, items, errs)
+	if err != nil {
+		return nil, err
+	}
 	for i, err := range errs {
 		switch {
 		case err == nil:
 			s.chains.touch(node(units[i].Ref()))
 		case errors.Is(err, store.ErrExists):
 			// The repetition of a request; 80 bits do not collide with another's.
-			d, err := s.units.Get(ctx, items[i].ID)
-			if err != nil {
-				return nil, err
-			}
+			d := there[items[i].ID]
 			if d.V.Batch != batch {
 				return nil, fmt.Errorf("serial %s was issued by another request", items[i].ID)
 			}

@@ -66,7 +66,11 @@ func (e *eventDoc) role(n string) string {
 }
 
 var eventDef = store.Def[eventDoc]{Name: "events", Feed: true, Indexes: []store.Index[eventDoc]{
-	{Name: byEPC, Version: "1", Keys: func(_ string, e *eventDoc) ([]store.Key, store.Key) {
+	// Without what nobody confirms, or whoever has a key could push a unit's real events out of a walk's budget.
+	{Name: byEPC, Version: "2", Keys: func(_ string, e *eventDoc) ([]store.Key, store.Key) {
+		if !e.Confirmed {
+			return nil, nil
+		}
 		eq := make([]store.Key, 0, len(e.Things)+1)
 		for _, n := range e.nodes() {
 			eq = append(eq, store.K(n))
@@ -74,7 +78,10 @@ var eventDef = store.Def[eventDoc]{Name: "events", Feed: true, Indexes: []store.
 		return eq, store.K(e.Time)
 	}},
 	// Transformations by the products that went in: how a warning about an ingredient finds what was made of it.
-	{Name: byInput, Version: "1", Keys: func(_ string, e *eventDoc) ([]store.Key, store.Key) {
+	{Name: byInput, Version: "2", Keys: func(_ string, e *eventDoc) ([]store.Key, store.Key) {
+		if !e.Confirmed {
+			return nil, nil
+		}
 		var eq []store.Key
 		var seen []gs1.GTIN
 		for _, t := range e.Things {
@@ -148,19 +155,20 @@ func document(f firm.Firm, e *epcis.Event, now time.Time) []store.Item[eventDoc]
 		part.Things = slices.Concat(inputs, things[i:min(i+partSize, len(things))])
 		id := key
 		if i > 0 {
-			id = fmt.Sprintf("%s#%d", key, i/partSize)
+			id = fmt.Sprintf("%s|%d", key, i/partSize)
 		}
 		parts = append(parts, store.Item[eventDoc]{ID: id, V: part})
 	}
 	return parts
 }
 
-// storageID is the event ID, and for an error declaration, which reuses it, the ID with the time of the declaration.
+// storageID is the event ID, and for an error declaration, which reuses it, the ID with the time of the declaration. Behind
+// its first colon no event ID holds a '|', so what is added behind one never makes the ID of another event.
 func storageID(e *epcis.Event) string {
 	if e.ErrorDeclaration == nil {
 		return e.ID()
 	}
-	return e.ID() + "#error-" + e.ErrorDeclaration.Time.Time.UTC().Format("20060102T150405.000Z")
+	return e.ID() + "|error-" + e.ErrorDeclaration.Time.Time.UTC().Format("20060102T150405.000Z")
 }
 
 // thingsOf lists what an event names. The inputs come apart: each part of a transformation needs all of them.

@@ -64,17 +64,17 @@ func (s *Service) PutForeignCodes(ctx context.Context, f firm.Firm, g gs1.GTIN, 
 	if err != nil {
 		return 0, err
 	}
+	there, err := existing(ctx, s.foreign, items, errs)
+	if err != nil {
+		return 0, err
+	}
 	var taken []fault.Field
 	for i, err := range errs {
 		switch {
 		case err == nil:
 			added++
 		case errors.Is(err, store.ErrExists):
-			d, err := s.foreign.Get(ctx, items[i].ID)
-			if err != nil {
-				return added, err
-			}
-			v := items[i].V
+			d, v := there[items[i].ID], items[i].V
 			if d.V.GTIN != v.GTIN || d.V.Lot != v.Lot || d.V.Serial != v.Serial || d.V.Firm != v.Firm {
 				taken = append(taken, fault.Field{
 					Pointer: fmt.Sprintf("/codes/%d/code", i), Code: "code_taken", Detail: "the code stands for another unit or lot already",
@@ -88,6 +88,17 @@ func (s *Service) PutForeignCodes(ctx context.Context, f firm.Firm, g gs1.GTIN, 
 		return added, &fault.Error{Kind: fault.Conflict, Code: "code_taken", Detail: "some codes are taken; the others are stored", Fields: taken}
 	}
 	return added, nil
+}
+
+// existing gives the documents in whose way an insert of items found itself.
+func existing[T any](ctx context.Context, c *store.Collection[T], items []store.Item[T], errs []error) (map[string]store.Doc[T], error) {
+	var ids []string
+	for i, err := range errs {
+		if errors.Is(err, store.ErrExists) {
+			ids = append(ids, items[i].ID)
+		}
+	}
+	return c.GetMany(ctx, ids)
 }
 
 // ownLot passes if the firm has a record of the lot itself. NotFound.

@@ -58,10 +58,13 @@ func ClauseOf(ref gs1.Ref) warning.Clause {
 }
 
 // madeOf gives the outputs of confirmed transformations, and the trade items, into which goods of a product and of the scope went.
+// What was declared an error does not count.
 func (s *Service) madeOf(ctx context.Context, gtin string, sc *warning.Scope) ([]gs1.Ref, error) {
-	var out []gs1.Ref
+	made := map[[2]string][]gs1.Ref{} // by event ID and firm, as in eventsOf
+	wrong := map[[2]string]bool{}
+	var order [][2]string
 	q := store.Query{Index: byInput, Eq: store.K(gtin), Limit: 200}
-	for {
+	for more := true; more && len(order) < maxDescendants; more = q.Cursor != "" {
 		page, err := s.events.Find(ctx, q)
 		if err != nil {
 			return nil, err
@@ -70,30 +73,57 @@ func (s *Service) madeOf(ctx context.Context, gtin string, sc *warning.Scope) ([
 		if err != nil {
 			return nil, err
 		}
-		for _, d := range visible {
-			if e := &d.V; e.Confirmed && !e.Declares && usesAffected(e, sc) {
-				out = append(out, products(e)...)
-			}
+		affected, err := s.useAffected(ctx, visible, gtin, sc)
+		if err != nil {
+			return nil, err
 		}
-		if page.Next == "" || len(out) >= maxDescendants {
-			return out, nil
+		for i, d := range visible {
+			key := [2]string{d.V.ID, d.V.Firm}
+			switch {
+			case d.V.Declares:
+				wrong[key] = true
+			case affected[i]:
+				order = append(order, key)
+				made[key] = append(made[key], products(&d.V)...)
+			}
 		}
 		q.Cursor = page.Next
 	}
+	var out []gs1.Ref
+	for _, key := range order {
+		if !wrong[key] {
+			out = append(out, made[key]...)
+		}
+		delete(made, key) // an event in several parts stands in order once for each
+	}
+	return out, nil
 }
 
-func usesAffected(e *eventDoc, sc *warning.Scope) bool {
-	return slices.ContainsFunc(e.Things, func(t thing) bool {
-		if t.Role != roleInput && t.Role != roleChild {
-			return false
+// useAffected says of each event whether goods of one product that are certainly in the scope went in.
+func (s *Service) useAffected(ctx context.Context, docs []store.Doc[eventDoc], gtin string, sc *warning.Scope) ([]bool, error) {
+	var refs []gs1.Ref
+	ends := make([]int, len(docs))
+	for i, d := range docs {
+		for _, t := range d.V.Things {
+			if ref, ok := refOf(t.EPC); ok && string(ref.GTIN) == gtin && (t.Role == roleInput || t.Role == roleChild) {
+				refs = append(refs, ref)
+			}
 		}
-		ref, ok := refOf(t.EPC)
-		if !ok {
-			return false
-		}
-		affected, certain := warning.Affects(sc, warning.Subject{GTIN: ref.GTIN, Lot: ref.Lot, Serial: ref.Serial})
-		return affected && certain
-	})
+		ends[i] = len(refs)
+	}
+	if err := s.fillLots(ctx, refs); err != nil {
+		return nil, err
+	}
+	out := make([]bool, len(docs))
+	begin := 0
+	for i, end := range ends {
+		out[i] = slices.ContainsFunc(refs[begin:end], func(r gs1.Ref) bool {
+			affected, certain := warning.Affects(sc, warning.Subject{GTIN: r.GTIN, Lot: r.Lot, Serial: r.Serial})
+			return affected && certain
+		})
+		begin = end
+	}
+	return out, nil
 }
 
 // products gives what an event made: outputs, or the trade item that contains the children.
@@ -141,6 +171,7 @@ func (s *Service) MadeChanges(ctx context.Context, token string, limit int) (mad
 		return nil, token, nil // wait for the capture: it completes or is completed by Recover
 	}
 	for _, d := range visible {
+		s.chains.touch(d.V.nodes()...) // whoever looks at what was made must see this edge, whichever process captured it
 		if d.V.Confirmed && !d.V.Declares {
 			made = append(made, products(&d.V)...)
 		}

@@ -18,7 +18,7 @@ import (
 
 // scanDoc is one scan. It has no address, no device and no exact place: only who-is-who within this one code, as a keyed hash.
 type scanDoc struct {
-	Ref     string `json:"u"`           // the scanned path
+	Ref     string `json:"u"`           // the path of what was scanned, a unit's without the lot
 	At      int64  `json:"t"`           // UTC milliseconds
 	Visitor string `json:"v,omitempty"` // keyed hash of the visitor and the code; empty: not told
 	Place   string `json:"p,omitempty"` // shop code or city

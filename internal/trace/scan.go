@@ -2,6 +2,7 @@ package trace
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,20 +45,50 @@ func (s *Service) Resolve(ctx context.Context, code string, req ScanRequest) (*A
 		return nil, err
 	}
 	asked := Asked{Code: code}
-	if found {
-		req.Ref = gs1.Ref{GTIN: fc.GTIN, Lot: fc.Lot, Serial: fc.Serial}
-		asked = Asked{Code: code, Scheme: fc.Scheme, GTIN: string(fc.GTIN), Lot: fc.Lot, Serial: fc.Serial}
-		return s.answer(ctx, req, asked)
-	}
 	if sc, err := gs1.ParseScanned(code); err == nil {
 		req.Ref = sc.Ref
 		asked.GTIN, asked.Lot, asked.Serial = string(sc.Ref.GTIN), sc.Ref.Lot, sc.Ref.Serial
+		if found, err = s.refines(ctx, fc, sc.Ref); err != nil {
+			return nil, err
+		}
+	}
+	if found {
+		req.Ref = gs1.Ref{GTIN: fc.GTIN, Lot: fc.Lot, Serial: fc.Serial}
+		asked = Asked{Code: code, Scheme: fc.Scheme, GTIN: string(fc.GTIN), Lot: fc.Lot, Serial: fc.Serial}
 	}
 	return s.answer(ctx, req, asked)
 }
 
+// refines says whether a registered code that is spelled like a GS1 code may stand for something else than that says: only where
+// the GS1 code names a unit of the same product that is not known here, as a UDI with its maker's serial does. Otherwise whoever
+// registers another's bar code would decide what its scanners are told. fc may be the zero value.
+func (s *Service) refines(ctx context.Context, fc ForeignCode, ref gs1.Ref) (bool, error) {
+	if fc.GTIN != ref.GTIN || ref.Level() != gs1.Unit || ref.Lot != "" && ref.Lot != fc.Lot {
+		return false, nil
+	}
+	c, err := s.chain(ctx, ref)
+	return err == nil && (!c.knownUnit() || fc.Serial == ref.Serial), err
+}
+
 // maxMatches bounds the warnings that one answer lists.
 const maxMatches = 20
+
+// mostCertain cuts matches to as many as one answer lists. The certain ones stay, since they decide the headline.
+func mostCertain(matches []warning.Match) []warning.Match {
+	if len(matches) <= maxMatches {
+		return matches
+	}
+	slices.SortStableFunc(matches, func(a, b warning.Match) int {
+		switch {
+		case a.Certain == b.Certain:
+			return 0
+		case a.Certain:
+			return -1
+		}
+		return 1
+	})
+	return matches[:maxMatches]
+}
 
 func (s *Service) answer(ctx context.Context, req ScanRequest, asked Asked) (*Answer, error) {
 	now := s.now().UTC().Truncate(time.Millisecond)
@@ -73,8 +104,7 @@ func (s *Service) answer(ctx context.Context, req ScanRequest, asked Asked) (*An
 		f.confirmed = s.deps.Warnings.Confirm(ctx)
 		if f.confirmed {
 			var buf [8]warning.Match
-			f.matches = s.deps.Warnings.Match(buf[:0], f.chain.subject(req.Ref))
-			f.matches = f.matches[:min(len(f.matches), maxMatches)]
+			f.matches = mostCertain(s.deps.Warnings.Match(buf[:0], f.chain.subject(req.Ref)))
 		}
 	} else {
 		f.chain = &chain{}
@@ -90,7 +120,7 @@ func (s *Service) answer(ctx context.Context, req ScanRequest, asked Asked) (*An
 func (s *Service) recorded(ctx context.Context, req ScanRequest, f facts) (*Answer, error) {
 	wctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	path := req.Ref.Path()
+	path := identity(req.Ref).Path()
 	d := scanDoc{Ref: path, At: f.now.UnixMilli(), Place: req.Place, Visitor: s.visitor(req, path)}
 	r, err := s.recentScans(wctx, path)
 	if err != nil {

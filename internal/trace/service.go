@@ -143,14 +143,16 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 	return s, nil
 }
 
-// node is the identity of a unit, lot or product in the graph: its canonical Digital Link. A unit's lot is a fact about it and
-// no part of its identity.
-func node(r gs1.Ref) string {
+// identity leaves out of a unit its lot, which is a fact about it: with and without the lot a link names the same unit.
+func identity(r gs1.Ref) gs1.Ref {
 	if r.Serial != "" {
 		r.Lot = ""
 	}
-	return r.URI()
+	return r
 }
+
+// node is a unit, lot or product in the graph: its canonical Digital Link.
+func node(r gs1.Ref) string { return identity(r).URI() }
 
 func errNoProduct(g gs1.GTIN) *fault.Error {
 	return fault.New(fault.NotFound, "product_not_found", "no firm has registered the product %s", g)

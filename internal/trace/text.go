@@ -128,9 +128,10 @@ var findingTexts = map[string]struct{ title, text, todo say }{
 }
 
 var (
-	checkPackage = say{"这条预警只涉及部分批次或时段。请核对包装上的批号和日期。", "This warning concerns certain lots or dates only. Check the lot number and date on the package."}
-	lotAlike     = say{"你的批号与预警中的批号相似，但不完全一致。请再看一眼包装。", "Your lot number resembles one in the warning but is not identical. Look at the package again."}
-	noticeText   = say{"国外通报，供参考；不是本省发布的预警。", "A foreign notice, for information; it is no warning of this province."}
-	possibleHead = say{"部分批次有风险预警", "Some lots are under a safety warning"}
-	possibleTodo = say{"请核对包装上的批号和日期；对得上就不要购买或使用。", "Compare the lot number and date on the package; if they match, do not buy or use it."}
+	nothingToCheck = say{"这个码没有对应的商品，因此没有可以核对的预警。", "No product belongs to this code, so there are no warnings to check."}
+	checkPackage   = say{"这条预警只涉及部分批次或时段。请核对包装上的批号和日期。", "This warning concerns certain lots or dates only. Check the lot number and date on the package."}
+	lotAlike       = say{"你的批号与预警中的批号相似，但不完全一致。请再看一眼包装。", "Your lot number resembles one in the warning but is not identical. Look at the package again."}
+	noticeText     = say{"国外通报，供参考；不是本省发布的预警。", "A foreign notice, for information; it is no warning of this province."}
+	possibleHead   = say{"部分批次有风险预警", "Some lots are under a safety warning"}
+	possibleTodo   = say{"请核对包装上的批号和日期；对得上就不要购买或使用。", "Compare the lot number and date on the package; if they match, do not buy or use it."}
 )

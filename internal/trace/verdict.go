@@ -156,6 +156,9 @@ func (f *facts) safety() Safety {
 		}
 	}
 	s.Text = safetyTexts[s.Status].in(f.lang)
+	if f.asked.GTIN == "" {
+		s.Text = nothingToCheck.in(f.lang)
+	}
 	if s.Status == SafeWarning && !f.worst().Certain {
 		s.Text = checkPackage.in(f.lang)
 	}

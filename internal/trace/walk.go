@@ -13,6 +13,7 @@ import (
 // answered.
 const (
 	maxNodes     = 64
+	maxAncestors = 1000 // they cost no read of their own, and one that is left out is a warning that is not shown
 	maxDepth     = 12
 	maxNodeFacts = 200
 )
@@ -23,6 +24,7 @@ type visit struct {
 	from, to time.Time
 	depth    int
 	shown    bool // its events belong to the chain, not only its ancestors
+	around   bool // it contains what the walk came from: its other contents are neighbours and no ancestors
 }
 
 // walk follows the edges of the graph in time, from one unit or lot towards where it came from. A container's events count for
@@ -99,7 +101,7 @@ func (w *walk) look(v visit, events []fact, start bool) {
 func (w *walk) own(f fact) {
 	role := f.role(node(w.ref))
 	switch {
-	case role == roleSubject && f.Action == "ADD" || role == roleOutput:
+	case f.Type == "ObjectEvent" && role == roleSubject && f.Action == "ADD" || role == roleOutput:
 		if w.ref.Serial != "" {
 			w.c.commissioned = true
 			if f.Lot != "" {
@@ -130,9 +132,9 @@ func (w *walk) edges(v visit, f fact, later []fact) {
 	switch f.Type {
 	case "AggregationEvent", "AssociationEvent":
 		if role == roleChild && f.Action != "DELETE" && f.Parent != "" {
-			w.push(visit{node: f.Parent, from: f.Time, to: earlier(v.to, leaves(f.Parent, later)), depth: v.depth + 1, shown: v.shown})
+			w.push(visit{node: f.Parent, from: f.Time, to: earlier(v.to, leaves(f.Parent, later)), depth: v.depth + 1, shown: v.shown, around: true})
 		}
-		if role == roleParent && f.Action != "DELETE" && isTradeItem(v.node) {
+		if role == roleParent && f.Action != "DELETE" && !v.around && isTradeItem(v.node) {
 			for _, t := range f.Things {
 				if t.Role == roleChild {
 					w.ancestor(t.EPC)
@@ -154,7 +156,7 @@ func (w *walk) edges(v visit, f fact, later []fact) {
 }
 
 func (w *walk) ancestor(epc string) {
-	if ref, ok := refOf(epc); ok && len(w.c.ancestors) < maxNodes && !slices.Contains(w.c.ancestors, ref) {
+	if ref, ok := refOf(epc); ok && len(w.c.ancestors) < maxAncestors && !slices.Contains(w.c.ancestors, ref) {
 		w.c.ancestors = append(w.c.ancestors, ref)
 	}
 }
@@ -242,10 +244,9 @@ func (s *Service) eventsOf(ctx context.Context, n string) ([]fact, error) {
 	var out []fact
 	wrong := map[[2]string]bool{} // event ID and firm: only who said it can take it back
 	for _, d := range visible {
-		switch {
-		case d.V.Declares:
+		if d.V.Declares {
 			wrong[[2]string{d.V.ID, d.V.Firm}] = true
-		case d.V.Confirmed:
+		} else {
 			out = append(out, fact{eventDoc: &d.V, id: d.V.ID})
 		}
 	}

@@ -262,11 +262,14 @@ func Affects(sc *Scope, s Subject) (affected, sure bool) {
 	best := no
 	for i := range sc.Clauses {
 		c := &sc.Clauses[i]
-		p := compile(c)
+		var p *predicate
 		for at := -1; at < len(s.Ancestors); at++ {
 			r := s.ref(at)
 			if r.GTIN == "" || !slices.Contains(c.GTINs, string(r.GTIN)) {
 				continue
+			}
+			if p == nil { // most clauses are about other products
+				p = compile(c)
 			}
 			v, _ := p.judge(s.known(at))
 			if v == possible && s.generalised(at) {

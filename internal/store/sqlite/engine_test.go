@@ -305,6 +305,8 @@ func TestAddToDocument(t *testing.T) {
 func TestForgottenTombstones(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
+	b.want(b.insert(b.ctx, "kept one", 1), nil)
+	b.want(b.insert(b.ctx, "kept two", 1), nil)
 	b.want(b.insert(b.ctx, "first", 1), nil)
 	_, before, err := b.Changes(b.ctx, "docs", "", 10)
 	b.want(err, nil)
@@ -339,8 +341,18 @@ func TestForgottenTombstones(t *testing.T) {
 	b.want(err, store.ErrBadCursor)
 	_, _, err = b.Changes(b.ctx, "docs", after, 10)
 	b.want(err, nil)
-	_, _, err = b.Changes(b.ctx, "docs", "", 10)
+	// Who begins now does not need what is forgotten, on any page, until more is.
+	_, fresh, err := b.Changes(b.ctx, "docs", "", 1)
 	b.want(err, nil)
+	page, _, err := b.Changes(b.ctx, "docs", fresh, 1)
+	b.want(err, nil)
+	if len(page) != 1 || page[0].Record.ID != "kept two" {
+		t.Errorf("the second page of a new follower: %+v", page)
+	}
+	b.clock.Advance(tombstoneAge + time.Minute)
+	churn()
+	_, _, err = b.Changes(b.ctx, "docs", fresh, 1)
+	b.want(err, store.ErrBadCursor)
 }
 
 // TestPlans has SQLite explain the statements: every one must seek in an index, and none may sort.

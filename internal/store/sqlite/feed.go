@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/haisu-trace/haisu/internal/store"
@@ -69,40 +70,72 @@ func (e *Engine) Changes(ctx context.Context, coll, token string, limit int) ([]
 	if limit < 1 || limit > store.MaxBatch {
 		return nil, token, fmt.Errorf("sqlite: a page of %d changes; 1 to %d are allowed", limit, store.MaxBatch)
 	}
-	since := int64(0)
-	if token != "" {
-		if since, err = strconv.ParseInt(token, 10, 64); err != nil || since < 1 {
-			return nil, token, fmt.Errorf("feed token %q: %w", token, store.ErrBadCursor)
-		}
-	}
-	var out []store.Change
-	next := since
-	err = e.read(ctx, func(db *conn) error {
-		out, next, err = c.changes(db, since, limit, e.now().UnixMilli())
-		return err
-	})
-	if err != nil || next == since {
+	at, err := parsePlace(token)
+	if err != nil {
 		return nil, token, err
 	}
-	return out, strconv.FormatInt(next, 10), nil
+	var out []store.Change
+	next := at
+	err = e.read(ctx, func(db *conn) error {
+		out, next, err = c.changes(db, at, limit, e.now().UnixMilli())
+		return err
+	})
+	if err != nil || next.seq == at.seq {
+		return nil, token, err
+	}
+	return out, next.token(), nil
 }
+
+// place is where a follower stands: the sequence number up to which it has read, and what was forgotten already when it began.
+// It never needs the deletions that were forgotten before it began.
+type place struct{ seq, forgotten int64 }
+
+func (p place) token() string {
+	return strconv.FormatInt(p.seq, 10) + "~" + strconv.FormatInt(p.forgotten, 10)
+}
+
+func parsePlace(token string) (p place, err error) {
+	if token == "" {
+		return place{}, nil
+	}
+	seq, forgotten, ok := strings.Cut(token, "~")
+	if ok {
+		p.seq, err = strconv.ParseInt(seq, 10, 64)
+	}
+	if ok && err == nil {
+		p.forgotten, err = strconv.ParseInt(forgotten, 10, 64)
+	}
+	if !ok || err != nil || p.seq < 1 || p.forgotten < 0 {
+		return p, fmt.Errorf("feed token %q: %w", token, store.ErrBadCursor)
+	}
+	return p, nil
+}
+
+const selectPurged = "SELECT purged FROM haisu_collections WHERE name = ?"
 
 // changes reads documents and tombstones with one statement, so from one state of the database, and what is forgotten after that, so
 // that nothing can be forgotten unnoticed in between.
-func (c *collection) changes(db *conn, since int64, limit int, now int64) (out []store.Change, next int64, err error) {
+func (c *collection) changes(db *conn, at place, limit int, now int64) (out []store.Change, next place, err error) {
+	next, since := at, at.seq
+	if since == 0 {
+		row, err := db.one(selectPurged, c.name)
+		if err != nil {
+			return nil, at, err
+		}
+		next.forgotten = row[0].(int64)
+	}
 	text := `SELECT seq, id, rev, exp, body FROM (
 		SELECT * FROM (SELECT seq, id, rev, exp, body FROM d_` + c.name + ` WHERE seq > ? ORDER BY seq LIMIT ?)
 		UNION ALL
 		SELECT * FROM (SELECT seq, id, 0, NULL, NULL FROM t_` + c.name + ` WHERE seq > ? ORDER BY seq LIMIT ?)
 		) ORDER BY seq LIMIT ?`
 	n := int64(limit)
-	next = since
 	size := 0
 	err = db.each(text, named(since, n, since, n, n), func(r []driver.Value) error {
 		if size > pageBytes {
 			return errEnough
 		}
-		next = r[0].(int64)
+		next.seq = r[0].(int64)
 		ch := store.Change{Record: store.Record{ID: r[1].(string)}}
 		if r[2] == int64(0) {
 			ch.Deleted = true
@@ -117,14 +150,14 @@ func (c *collection) changes(db *conn, since int64, limit int, now int64) (out [
 		return nil
 	})
 	if err != nil && !errors.Is(err, errEnough) {
-		return nil, since, err
+		return nil, at, err
 	}
-	row, err := db.one("SELECT purged FROM haisu_collections WHERE name = ?", c.name)
+	row, err := db.one(selectPurged, c.name)
 	if err != nil {
-		return nil, since, err
+		return nil, at, err
 	}
-	if since > 0 && since < row[0].(int64) {
-		return nil, since, fmt.Errorf("a feed token from before forgotten deletions: %w", store.ErrBadCursor)
+	if purged := row[0].(int64); since > 0 && purged > next.forgotten && since < purged {
+		return nil, at, fmt.Errorf("a feed token from before forgotten deletions: %w", store.ErrBadCursor)
 	}
 	return out, next, nil
 }
