@@ -139,7 +139,7 @@ func captureID(f firm.Firm, events []*epcis.Event) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n", f.ID)
 	for _, e := range events {
-		fmt.Fprintf(h, "%s\n%s\n", storageID(e), e.HashID())
+		fmt.Fprintf(h, "%s\n%s\n", storageID(f, e), e.HashID())
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
@@ -149,7 +149,7 @@ func rawItem(f firm.Firm, e *epcis.Event) store.Item[rawDoc] {
 	if e.SuppliedHash != r.Hash {
 		r.Supplied = e.SuppliedHash
 	}
-	return store.Item[rawDoc]{ID: storageID(e), V: r}
+	return store.Item[rawDoc]{ID: storageID(f, e), V: r}
 }
 
 // sift takes out the events that are there already and refuses a document with an event ID that stands for another event, or
@@ -157,7 +157,7 @@ func rawItem(f firm.Firm, e *epcis.Event) store.Item[rawDoc] {
 func (s *Service) sift(ctx context.Context, f firm.Firm, events []*epcis.Event, pointer func(int) string, res *CaptureResult) ([]*epcis.Event, error) {
 	ids := make([]string, len(events))
 	for i, e := range events {
-		ids[i] = storageID(e)
+		ids[i] = storageID(f, e)
 	}
 	raws, err := s.raws.GetMany(ctx, ids)
 	if err != nil {

@@ -30,7 +30,8 @@ type chain struct {
 
 	commissioned   bool // a confirmed event made this very unit
 	decommissioned bool
-	sold           string // SaleUnsold, SaleSold, SaleSoldDutyFree
+	sold           string    // SaleUnsold, SaleSold, SaleSoldDutyFree
+	soldAt         time.Time // the last sale
 	soldTwice      bool
 
 	ancestors []gs1.Ref // what it was made from, and what it contains
@@ -194,6 +195,11 @@ func (s *Service) readUnit(ctx context.Context, c *chain, ref gs1.Ref) error {
 	c.product, c.lot, c.notices, c.seq = up.product, up.lot, up.notices, min(c.seq, up.seq)
 	c.deps = append(c.deps, up.deps...)
 	c.ancestors = append(c.ancestors, up.ancestors...)
+	if len(w.facts) == 0 {
+		// Most units have no events of their own: they share what was rendered for their lot.
+		c.history, c.zh, c.en = up.history, up.zh, up.en
+		return nil
+	}
 	w.merge(up.history)
 	return s.finish(ctx, c, w)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,7 +38,7 @@ func (s *Service) IssueCodes(ctx context.Context, f firm.Firm, g gs1.GTIN, lot s
 	if idempotencyKey == "" {
 		idempotencyKey = clock.Token(16)
 	}
-	batch := s.deps.Hasher.Hash("unit_batch", strings.Join([]string{f.ID, string(g), lot, idempotencyKey}, "\x00"))[:26]
+	batch := s.deps.Hasher.Hash("unit_batch", strings.Join([]string{f.ID, string(g), lot, strconv.Itoa(count), idempotencyKey}, "\x00"))[:26]
 	now := s.now().UTC().Truncate(time.Millisecond)
 	units := make([]Unit, count)
 	items := make([]store.Item[Unit], count)

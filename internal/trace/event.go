@@ -147,7 +147,7 @@ func document(f firm.Firm, e *epcis.Event, now time.Time) []store.Item[eventDoc]
 		base.Parent = e.ParentID.String()
 	}
 	base.Confirmed = confirms(f, e)
-	key := storageID(e)
+	key := storageID(f, e)
 	inputs, things := thingsOf(e)
 	var parts []store.Item[eventDoc]
 	for i := 0; i == 0 || i < len(things); i += partSize {
@@ -162,13 +162,15 @@ func document(f firm.Firm, e *epcis.Event, now time.Time) []store.Item[eventDoc]
 	return parts
 }
 
-// storageID is the event ID, and for an error declaration, which reuses it, the ID with the time of the declaration. Behind
-// its first colon no event ID holds a '|', so what is added behind one never makes the ID of another event.
-func storageID(e *epcis.Event) string {
+// storageID is the firm and the event ID, and for an error declaration, which reuses it, the time of the declaration too. Two firms
+// may report one event, and none can occupy an ID for another. Behind its first colon no event ID holds a '|', so what is
+// added behind one never makes the ID of another event.
+func storageID(f firm.Firm, e *epcis.Event) string {
+	id := f.ID + "|" + e.ID()
 	if e.ErrorDeclaration == nil {
-		return e.ID()
+		return id
 	}
-	return e.ID() + "|error-" + e.ErrorDeclaration.Time.Time.UTC().Format("20060102T150405.000Z")
+	return id + "|error-" + e.ErrorDeclaration.Time.Time.UTC().Format("20060102T150405.000Z")
 }
 
 // thingsOf lists what an event names. The inputs come apart: each part of a transformation needs all of them.
@@ -220,20 +222,18 @@ func documentNumber(f firm.Firm, e *epcis.Event) string {
 	return id[strings.LastIndexAny(id, ":/")+1:]
 }
 
-// confirms says whether a firm may say what an event says. To make units or lots (commissioning, transformation outputs) it needs to
-// be the registrant of the company prefix or to have a grant; for anything else it may also be a named source or destination. An
-// authority may say everything.
+// confirms says whether a firm may say what an event says. To make units or lots (commissioning, transformation outputs) or to end
+// them (decommissioning, destroying) it needs to be the registrant of the company prefix or to have a grant; for anything else it may
+// also be a named source or destination. An authority may say everything.
 func confirms(f firm.Firm, e *epcis.Event) bool {
 	if f.Kind == firm.Authority {
 		return true
 	}
-	if ownsAll(f, made(e)) {
-		if len(made(e)) > 0 || ownsAll(f, named(e)) {
-			return true
-		}
+	if own := append(made(e), ended(e)...); len(own) > 0 {
+		return ownsAll(f, own)
 	}
-	if len(made(e)) > 0 {
-		return false
+	if ownsAll(f, named(e)) {
+		return true
 	}
 	party := func(p epcis.Party) bool { return f.Named(p.ID.Text) }
 	return slices.ContainsFunc(e.Sources, party) || slices.ContainsFunc(e.Destinations, party)
@@ -248,6 +248,19 @@ func made(e *epcis.Event) []epcis.Identifier {
 		return withClasses(e.EPCList, e.QuantityList)
 	}
 	return nil
+}
+
+// ended lists what an event ends.
+func ended(e *epcis.Event) []epcis.Identifier {
+	if e.Type == epcis.ObjectEvent && ends(string(e.Action), e.BizStep.Word()) {
+		return withClasses(e.EPCList, e.QuantityList)
+	}
+	return nil
+}
+
+// ends says whether an object event of this action and business step ends what it names.
+func ends(action, step string) bool {
+	return action == string(epcis.Delete) && step == "decommissioning" || step == "destroying"
 }
 
 // named lists everything that an event is about.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -39,6 +40,9 @@ func foldCode(code string) string {
 func (s *Service) PutForeignCodes(ctx context.Context, f firm.Firm, g gs1.GTIN, lot string, codes []ForeignCode) (added int, err error) {
 	if len(codes) == 0 || len(codes) > MaxForeignCodes {
 		return 0, fault.InvalidFields(fault.Field{Pointer: "/codes", Code: "range", Detail: fmt.Sprintf("1 to %d codes", MaxForeignCodes)})
+	}
+	if f.Kind != firm.DutyFree && f.Kind != firm.Authority && slices.ContainsFunc(codes, func(c ForeignCode) bool { return c.Scheme == SchemeDutyFree }) {
+		return 0, fault.New(fault.Forbidden, "not_duty_free", "official duty-free labels are registered by duty-free operators; firm %s is none", f.ID)
 	}
 	if err := s.ownLot(ctx, f, g, lot); err != nil {
 		return 0, err

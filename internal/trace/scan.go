@@ -122,11 +122,14 @@ func (s *Service) recorded(ctx context.Context, req ScanRequest, f facts) (*Answ
 	defer cancel()
 	path := identity(req.Ref).Path()
 	d := scanDoc{Ref: path, At: f.now.UnixMilli(), Place: req.Place, Visitor: s.visitor(req, path)}
-	r, err := s.recentScans(wctx, path)
-	if err != nil {
-		return s.unrecorded(ctx, f, err)
+	r := &recent{}
+	if req.Ref.Level() == gs1.Unit { // the scans of a lot or product say nothing about the one at hand
+		var err error
+		if r, err = s.recentScans(wctx, path); err != nil {
+			return s.unrecorded(ctx, f, err)
+		}
+		f.seen = r.seen(d, f.chain.soldAt)
 	}
-	f.seen = r.seen(d.Visitor, d.Place, d.At)
 	a := f.verdict()
 	d.Head = a.Headline.Status
 	if req.Device != "" && req.Ref.Level() != gs1.Product {

@@ -48,7 +48,7 @@ func TestEveryValidDocumentIsCapturedIntoAFreshStore(t *testing.T) {
 				if e.Status != "new" || again.Events[i].Status != "known" {
 					t.Errorf("event %d: first %+v, again %+v", i, e, again.Events[i])
 				}
-				raw, err := b.raws.Get(t.Context(), storageID(doc.Events[i]))
+				raw, err := b.raws.Get(t.Context(), storageID(f, doc.Events[i]))
 				must(t, err)
 				if sup := doc.Events[i].SuppliedHash; sup != "" && sup != doc.Events[i].HashID() && raw.V.Supplied != sup {
 					t.Errorf("event %d: the supplied hash %s is not kept", i, sup)
@@ -132,6 +132,7 @@ func TestViewMergesFirmsTheRegistrantFirst(t *testing.T) {
 func TestForeignCodesResolveLikeAScan(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
+	b.maker.Kind = firm.DutyFree
 	u := b.goods()
 	ctx := t.Context()
 	codes := []ForeignCode{{Scheme: SchemeDutyFree, Code: "HN 2026 0001", Serial: u.Serial}, {Scheme: "udi", Code: "(01)0690"}}
@@ -416,5 +417,64 @@ func TestOneScanIsTheFirst(t *testing.T) {
 	wg.Wait()
 	if firsts != 1 {
 		t.Fatalf("%d scans were the first", firsts)
+	}
+}
+
+func TestNamingOneselfDoesNotEndARivalsUnit(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	u := b.goods()
+	rival := b.firm(firm.Firm{ID: "rival", Name: lang.ZhEn("", "Rival"), Kind: firm.Importer, GLNs: []string{"4012345000009"}})
+	for _, step := range []string{"decommissioning", "destroying"} {
+		ev := event("ObjectEvent", "DELETE", step, "2026-01-05T00:00:00Z",
+			`"epcList":["`+node(u.Ref())+`"],"sourceList":[{"type":"owning_party","source":"urn:epc:id:pgln:4012345.00000"}]`)
+		if res := b.capture(rival, ev); res.Events[0].Confirmed {
+			t.Errorf("%s by a rival is confirmed", step)
+		}
+		if a := b.scan(u.Ref(), "v", ""); a.Headline.Status != HeadCodeValid {
+			t.Errorf("%s by a rival: %+v", step, a.Headline)
+		}
+	}
+	b.capture(b.maker, event("ObjectEvent", "DELETE", "destroying", "2026-01-06T00:00:00Z", `"epcList":["`+node(u.Ref())+`"]`))
+	if a := b.scan(u.Ref(), "v", ""); a.Headline.Status != HeadVoid {
+		t.Errorf("destroyed by its maker: %+v", a.Headline)
+	}
+}
+
+func TestWhatIsInASoldBoxIsSold(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	u := b.goods()
+	box := node(gs1.Ref{GTIN: gtinB, Serial: "BOX1"})
+	b.capture(b.maker, strings.Join([]string{
+		event("AggregationEvent", "ADD", "packing", "2026-01-02T00:00:00Z", `"parentID":"`+box+`","childEPCs":["`+node(u.Ref())+`"]`),
+		event("ObjectEvent", "OBSERVE", "retail_selling", "2026-01-06T00:00:00Z", `"epcList":["`+box+`"]`),
+	}, ","))
+	if a := b.scan(u.Ref(), "v", ""); a.Sale.Status != SaleSold {
+		t.Fatalf("sale %+v", a.Sale)
+	}
+}
+
+func TestTwoFirmsMayReportOneEvent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	u := b.goods()
+	shop := b.firm(firm.Firm{ID: "shop", Name: lang.ZhEn("", "Shop"), Kind: firm.DutyFree, Grants: []string{"690123456"}})
+	ev := event("ObjectEvent", "OBSERVE", "shipping", "2026-01-06T00:00:00Z",
+		`"eventID":"urn:uuid:404d95fc-9457-4a51-bd6a-0bba133845a8","epcList":["`+node(u.Ref())+`"]`)
+	for _, f := range []firm.Firm{b.maker, shop} {
+		if res := b.capture(f, ev); res.Events[0].Status != "new" {
+			t.Errorf("%s: %+v", f.ID, res.Events[0])
+		}
+	}
+}
+
+func TestOnlyDutyFreeOperatorsRegisterOfficialLabels(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.goods()
+	_, err := b.PutForeignCodes(t.Context(), b.maker, gtinA, "L1", []ForeignCode{{Scheme: SchemeDutyFree, Code: "HN1"}})
+	if fault.CodeOf(err) != "not_duty_free" {
+		t.Fatalf("a producer: %v", err)
 	}
 }

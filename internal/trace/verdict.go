@@ -22,10 +22,11 @@ type facts struct {
 	seen      seen
 }
 
-// The thresholds of the counterfeit signals. A family and a shop's staff scan a bottle a few times; a copied code is scanned
-// by whoever buys a copy.
+// The thresholds of the counterfeit signals. A bottle on display is scanned by many shoppers, in one place; once it is sold, by a
+// family. A copied code is scanned by whoever meets a copy, wherever that is.
 const (
 	manyScanners          = 10
+	manyCities            = 3
 	manyScannersAfterSale = 5
 )
 
@@ -109,11 +110,7 @@ func (f *facts) codeFindings() []string {
 	add(c.lotMismatch, "lot_mismatch")
 	add(c.soldTwice, "sold_twice")
 	if unit && c.knownUnit() {
-		limit := manyScanners
-		if c.sale() != SaleUnsold {
-			limit = manyScannersAfterSale
-		}
-		add(f.seen.visitors >= limit, "many_scanners")
+		add(f.seen.visitors >= manyScanners && f.seen.cities >= manyCities || f.seen.afterSale >= manyScannersAfterSale, "many_scanners")
 		add(f.seen.near, "far_apart")
 	}
 	add(c.sale() == SaleSoldDutyFree, "duty_free_sold")

@@ -39,9 +39,10 @@ func TestHeadlineTakesTheWorst(t *testing.T) {
 		"unconfirmed and void": {func(f *facts) { f.confirmed = false; f.chain.unit.State = UnitVoid }, HeadUnconfirmed, AuthVoid, SafeUnconfirmed, ""},
 		"void":                 {func(f *facts) { f.chain.unit.State = UnitVoid }, HeadVoid, AuthVoid, SafeNoneKnown, ""},
 		"wrong lot":            {func(f *facts) { f.chain.lotMismatch = true }, HeadSuspicious, AuthSuspicious, SafeNoneKnown, ""},
-		"many visitors":        {func(f *facts) { f.seen.visitors = manyScanners }, HeadSuspicious, AuthSuspicious, SafeNoneKnown, ""},
-		"not quite so many":    {func(f *facts) { f.seen.visitors = manyScanners - 1 }, HeadCodeValid, AuthIssued, SafeNoneKnown, ""},
-		"many after the sale":  {func(f *facts) { f.chain.sold = SaleSold; f.seen.visitors = manyScannersAfterSale }, HeadSuspicious, AuthSuspicious, SafeNoneKnown, ""},
+		"many visitors":        {func(f *facts) { f.seen.visitors, f.seen.cities = manyScanners, manyCities }, HeadSuspicious, AuthSuspicious, SafeNoneKnown, ""},
+		"not quite so many":    {func(f *facts) { f.seen.visitors, f.seen.cities = manyScanners-1, manyCities }, HeadCodeValid, AuthIssued, SafeNoneKnown, ""},
+		"a bottle on display":  {func(f *facts) { f.seen.visitors, f.seen.cities = 50, manyCities-1 }, HeadCodeValid, AuthIssued, SafeNoneKnown, ""},
+		"many after the sale":  {func(f *facts) { f.seen.afterSale = manyScannersAfterSale }, HeadSuspicious, AuthSuspicious, SafeNoneKnown, ""},
 		"unknown unit":         {func(f *facts) { f.chain.unit = nil }, HeadUnknown, AuthUnknownUnit, SafeNoneKnown, ""},
 		"unknown product":      {func(f *facts) { *f.chain = chain{askedLevel: gs1.Unit} }, HeadUnknown, AuthUnknownProduct, SafeNoneKnown, ""},
 		"unknown and warned": {
@@ -166,5 +167,33 @@ func TestFallBackSaysSo(t *testing.T) {
 		if a.Level != c.level || a.Headline.Status != HeadUnknown || a.Findings[0].Code != c.code {
 			t.Errorf("%s: level %s, %+v, findings %+v", name, a.Level, a.Headline, a.Findings)
 		}
+	}
+}
+
+// Signals come from the scans themselves, and fade.
+func TestScansAfterTheSaleAreCountedAndFade(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	u := b.goods()
+	for i := range manyScannersAfterSale + 1 {
+		b.scan(u.Ref(), fmt.Sprintf("shopper %d", i), "counter 7")
+	}
+	if a := b.scan(u.Ref(), "buyer", "counter 7"); a.Headline.Status != HeadCodeValid {
+		t.Fatalf("on display: %+v", a.Headline)
+	}
+	b.clock.add(time.Hour)
+	b.capture(b.maker, event("ObjectEvent", "OBSERVE", "retail_selling", b.clock.now().Format(time.RFC3339), `"epcList":["`+node(u.Ref())+`"]`))
+	b.clock.add(time.Hour)
+	for i := range manyScannersAfterSale {
+		if a := b.scan(u.Ref(), fmt.Sprintf("stranger %d", i), ""); a.Headline.Status != HeadCodeValid {
+			t.Fatalf("stranger %d: %+v", i, a.Headline)
+		}
+	}
+	if a := b.scan(u.Ref(), "one more", ""); a.Headline.Status != HeadSuspicious {
+		t.Fatalf("after %d strangers: %+v", manyScannersAfterSale, a.Headline)
+	}
+	b.clock.add(countedFor)
+	if a := b.scan(u.Ref(), "much later", ""); a.Headline.Status != HeadCodeValid || a.Scan.Count != 2*manyScannersAfterSale+3 {
+		t.Fatalf("much later: %+v %+v", a.Headline, a.Scan)
 	}
 }

@@ -36,7 +36,7 @@ type walk struct {
 	ref     gs1.Ref
 	lot     string // of the unit, as its commissioning says
 	facts   []fact
-	known   map[string]bool // event IDs in facts
+	known   map[string]bool // firms and event IDs in facts
 	visited map[string]bool
 	queue   []visit
 }
@@ -70,8 +70,8 @@ func (w *walk) push(v visit) {
 
 func (w *walk) merge(more []fact) {
 	for _, f := range more {
-		if !w.known[f.id] {
-			w.known[f.id] = true
+		if key := f.Firm + "|" + f.id; !w.known[key] {
+			w.known[key] = true
 			w.facts = append(w.facts, f)
 		}
 	}
@@ -93,6 +93,9 @@ func (w *walk) look(v visit, events []fact, start bool) {
 		if start {
 			w.own(f)
 		}
+		if f.Step == "retail_selling" && (start || v.around) {
+			w.sell(f)
+		}
 		w.edges(v, f, events[i+1:])
 	}
 }
@@ -108,21 +111,29 @@ func (w *walk) own(f fact) {
 				w.lot = f.Lot
 			}
 		}
-	case role == roleSubject && (f.Action == "DELETE" && f.Step == "decommissioning" || f.Step == "destroying"):
+	case role == roleSubject && ends(f.Action, f.Step):
 		w.c.decommissioned = w.c.decommissioned || w.ref.Serial != ""
-	case f.Step == "retail_selling" && w.ref.Serial != "":
-		sold := SaleSold
-		if f.DutyFree {
-			sold = SaleSoldDutyFree
+	}
+}
+
+// sell takes a retail sale of the start, or of what contained it then.
+func (w *walk) sell(f fact) {
+	if w.ref.Serial == "" {
+		return
+	}
+	for _, g := range w.facts {
+		if g.id != f.id && !g.corrected && g.Step == "retail_selling" && f.Time.Sub(g.Time).Abs() > sameTime {
+			w.c.soldTwice = true
 		}
-		for _, g := range w.facts {
-			if g.id != f.id && !g.corrected && g.Step == "retail_selling" && f.Time.Sub(g.Time).Abs() > sameTime {
-				w.c.soldTwice = true
-			}
-		}
-		if w.c.sold != SaleSoldDutyFree {
-			w.c.sold = sold
-		}
+	}
+	if f.Time.After(w.c.soldAt) {
+		w.c.soldAt = f.Time
+	}
+	switch {
+	case f.DutyFree:
+		w.c.sold = SaleSoldDutyFree
+	case w.c.sold == "":
+		w.c.sold = SaleSold
 	}
 }
 
