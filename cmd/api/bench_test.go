@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -54,6 +55,7 @@ func serveUnits(b *testing.B, n int) *benchServer {
 	check(b, err)
 	_, err = a.trace.Capture(ctx, f, doc)
 	check(b, err)
+	tuneGC(os.Getenv)
 	s := &benchServer{}
 	for i := 0; i < n; i += trace.MaxCodes {
 		units, err := a.trace.IssueCodes(ctx, f, g, "L1", min(trace.MaxCodes, n-i), fmt.Sprintf("batch-%d", i))
@@ -159,18 +161,18 @@ func (s *benchServer) sample(b *testing.B) []byte {
 	return append([]byte(nil), resp.Body()...)
 }
 
-// BenchmarkScan compares a scan, answered in JSON and durably recorded, with a bare Fiber handler that returns the same bytes and with a
-// bare loop that commits the same rows in groups. They take turns, so that whatever else the machine does slows all.
+// BenchmarkScan compares a scan by Zipf's law, answered in JSON and durably recorded, with a bare Fiber handler that returns the same bytes and
+// with a bare loop that commits the same rows in groups. They take turns, so that whatever else the machine does slows all.
 func BenchmarkScan(b *testing.B) {
 	s := serveUnits(b, 10_000)
 	bareAddr := bareFiber(b, s.sample(b))
-	loop := newBareLoop(b)
+	loop, zipf := newBareLoop(b), s.zipf()
 	const turn = 4000
 	var scan, bare, group time.Duration
 	n := max(b.N, turn)
 	b.ResetTimer()
 	for done := 0; done < n; done += turn {
-		scan += scanAll(b, s.addr, turn, s.uniform)
+		scan += scanAll(b, s.addr, turn, zipf)
 		bare += scanAll(b, bareAddr, turn, s.uniform)
 		group += loop.hammer(b, turn, s.paths)
 	}

@@ -79,7 +79,13 @@ func (s *server) answer(c *fiber.Ctx, a *trace.Answer, html bool) error {
 	c.Set(fiber.HeaderVary, "Accept, Accept-Language")
 	c.Set(fiber.HeaderContentLanguage, a.Lang)
 	if !html {
-		return c.JSON(a)
+		body, err := a.AppendJSON(make([]byte, 0, 4096))
+		if err != nil {
+			return err
+		}
+		c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+		c.Response().SetBodyRaw(body)
+		return nil
 	}
 	c.Set(fiber.HeaderContentSecurityPolicy, s.deps.Page.ContentSecurityPolicy())
 	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)

@@ -11,9 +11,10 @@ import (
 // and that from the product's, so of a unit's lot it may be unseen for twice, and of its product for three times as long.
 const chainMaxAge = 2 * time.Second
 
-// The sizes of the caches, in entries. A chain takes a few KB; 4,096 of them stay below 20 MB.
+// The sizes of the caches: chains in KiB, roughly, the scans of units in entries. A unit that shares what was rendered for its lot
+// takes half a KiB, one with a history of its own a few.
 const (
-	chainEntries  = 4096
+	chainKiB      = 16384
 	recentEntries = 16384
 	maxTouched    = 65536
 )
@@ -31,7 +32,10 @@ type chainCache struct {
 
 func newChainCache() *chainCache {
 	return &chainCache{
-		chains:  otter.Must(&otter.Options[string, *chain]{MaximumSize: chainEntries, ExpiryCalculator: otter.ExpiryWriting[string, *chain](chainMaxAge)}),
+		chains: otter.Must(&otter.Options[string, *chain]{
+			MaximumWeight: chainKiB, Weigher: func(_ string, c *chain) uint32 { return c.weight() },
+			ExpiryCalculator: otter.ExpiryWriting[string, *chain](chainMaxAge),
+		}),
 		touched: map[string]uint64{},
 	}
 }

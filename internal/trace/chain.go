@@ -37,6 +37,32 @@ type chain struct {
 	ancestors []gs1.Ref // what it was made from, and what it contains
 	history   []fact    // in event-time order
 	zh, en    []Step
+	json      [2]*encoded // zh, en
+	shares    bool        // history and steps are the lot's
+}
+
+func (c *chain) encode() (err error) {
+	if c.json[0], err = encode(c.product, c.lot, c.zh); err != nil {
+		return err
+	}
+	c.json[1], err = encode(c.product, c.lot, c.en)
+	return err
+}
+
+// encoded is what of the answer is encoded already.
+func (c *chain) encoded(tag string) *encoded {
+	if tag == lang.En {
+		return c.json[1]
+	}
+	return c.json[0]
+}
+
+// weight is the memory that the chain takes, in KiB, roughly.
+func (c *chain) weight() uint32 {
+	if c.shares {
+		return 1
+	}
+	return 4 + 2*uint32(len(c.history)) //nolint:gosec // at most maxNodes × maxNodeFacts
 }
 
 // fact is an event with what the public chain says of it.
@@ -146,7 +172,7 @@ func (s *Service) readProduct(ctx context.Context, c *chain, ref gs1.Ref) error 
 		return err
 	}
 	c.notices = ns[:min(len(ns), maxMatches)]
-	return nil
+	return c.encode()
 }
 
 func (s *Service) readLot(ctx context.Context, c *chain, ref gs1.Ref) error {
@@ -197,7 +223,7 @@ func (s *Service) readUnit(ctx context.Context, c *chain, ref gs1.Ref) error {
 	c.ancestors = append(c.ancestors, up.ancestors...)
 	if len(w.facts) == 0 {
 		// Most units have no events of their own: they share what was rendered for their lot.
-		c.history, c.zh, c.en = up.history, up.zh, up.en
+		c.history, c.zh, c.en, c.json, c.shares = up.history, up.zh, up.en, up.json, true
 		return nil
 	}
 	w.merge(up.history)
@@ -214,7 +240,7 @@ func (s *Service) finish(ctx context.Context, c *chain, w *walk) error {
 	}
 	c.zh = render(c, firms, places, lang.ZhHans)
 	c.en = render(c, firms, places, lang.En)
-	return nil
+	return c.encode()
 }
 
 func (s *Service) names(ctx context.Context, facts []fact) (map[string]firm.Firm, map[string]firm.Place, error) {

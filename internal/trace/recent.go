@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,44 +32,8 @@ var scanDef = store.Def[scanDoc]{Name: "scans", Indexes: []store.Index[scanDoc]{
 	},
 }}}
 
-// maxRecent is how many scans of one unit are looked at, the newest.
+// maxRecent is how many scans of one unit are read, the newest, and up to how many are counted.
 const maxRecent = 200
-
-// recent is what is known of the scans of one unit.
-type recent struct {
-	mu      sync.Mutex
-	firstAt int64
-	scans   []scanDoc // oldest first, at most maxRecent
-}
-
-func (r *recent) add(d scanDoc) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.firstAt == 0 {
-		r.firstAt = d.At
-	}
-	if len(r.scans) == maxRecent {
-		r.scans = r.scans[1:]
-	}
-	r.scans = append(r.scans, d)
-}
-
-func (r *recent) empty() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.scans) == 0
-}
-
-// seen is what a scan may know of the scans before it.
-type seen struct {
-	others    int // scans by others
-	firstAt   int64
-	places    []string // the newest first
-	visitors  int      // distinct others, in counted scans
-	cities    int      // distinct places, in counted scans
-	afterSale int      // distinct others since the sale, in counted scans
-	near      bool     // two visitors in two places within an hour, lately
-}
 
 // Signals fade: whoever scans a code on purpose to discredit a rival's goods does so for a while only.
 const (
@@ -77,46 +42,124 @@ const (
 	farApart   = time.Hour // within it, two places cannot be one and the same bottle
 )
 
-// seen looks back from a scan. A scan whose visitor is not told counts as another's.
+// recent is what is known of the scans of one unit. It adds up as scans come, since a popular unit is scanned many times a second, and is
+// read anew after recentMaxAge.
+type recent struct {
+	mu       sync.Mutex
+	firstAt  int64
+	total    int
+	visitors map[string]tally // those that are told, at most maxRecent
+	unknown  tally            // scans whose visitor is not told: each counts as somebody else's
+	places   map[string]int64 // when last
+	last     scanDoc          // the last one with a place
+	nearAt   int64            // when two visitors were last in two places within an hour
+}
+
+// tally counts the scans of a visitor.
+type tally struct {
+	scans, counted int   // counted: not older than countedFor
+	last           int64 // when
+	times          []int64
+}
+
+func newRecent() *recent {
+	return &recent{visitors: map[string]tally{}, places: map[string]int64{}}
+}
+
+// add adds a scan, the oldest first. now is the present.
+func (r *recent) add(d scanDoc, now int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.firstAt == 0 {
+		r.firstAt = d.At
+	}
+	r.total++
+	t := r.unknown
+	if d.Visitor != "" {
+		t = r.visitors[d.Visitor]
+	}
+	t.scans++
+	t.last = d.At
+	if now-d.At < countedFor.Milliseconds() {
+		t.counted++
+		if d.Visitor == "" && len(t.times) < maxRecent {
+			t.times = append(t.times, d.At)
+		}
+	}
+	if d.Visitor == "" {
+		r.unknown = t
+	} else if _, known := r.visitors[d.Visitor]; known || len(r.visitors) < maxRecent {
+		r.visitors[d.Visitor] = t
+	}
+	if d.Place == "" {
+		return
+	}
+	if r.far(d) {
+		r.nearAt = d.At
+	}
+	r.last = d
+	if _, known := r.places[d.Place]; known || len(r.places) < maxRecent {
+		r.places[d.Place] = d.At
+	}
+}
+
+// far says whether a scan and the last one with a place cannot both be of one bottle.
+func (r *recent) far(d scanDoc) bool {
+	return r.last.Place != "" && d.Place != "" && d.Place != r.last.Place && (d.Visitor == "" || d.Visitor != r.last.Visitor) &&
+		d.At-r.last.At < farApart.Milliseconds()
+}
+
+func (r *recent) empty() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.total == 0
+}
+
+// seen is what a scan may know of the scans before it.
+type seen struct {
+	others    int // scans by others, up to maxRecent
+	firstAt   int64
+	places    []string // at most 8, the newest first
+	visitors  int      // distinct others, lately
+	cities    int      // distinct places, lately
+	afterSale int      // distinct others since the sale, lately
+	near      bool     // two visitors in two places within an hour, lately
+}
+
+// seen looks back from a scan.
 func (r *recent) seen(d scanDoc, soldAt time.Time) seen {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := seen{firstAt: r.firstAt}
-	counted, after, cities := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	last := d
-	for i := len(r.scans) - 1; i >= 0; i-- {
-		x := r.scans[i]
-		if other := x.Visitor == "" || x.Visitor != d.Visitor; other {
-			s.others++
-			who := x.Visitor
-			if who == "" {
-				who = "scan " + strconv.Itoa(i)
-			}
-			if d.At-x.At < countedFor.Milliseconds() {
-				counted[who] = true
-				cities[x.Place] = true
-				after[who] = after[who] || !soldAt.IsZero() && x.At > soldAt.UnixMilli()
+	s := seen{firstAt: r.firstAt, others: r.total, visitors: r.unknown.counted}
+	s.near = r.far(d) || r.nearAt != 0 && d.At-r.nearAt < nearFor.Milliseconds()
+	own, known := r.visitors[d.Visitor]
+	if known {
+		s.others -= own.scans
+	}
+	s.others = min(s.others, maxRecent)
+	for who, t := range r.visitors {
+		if t.counted > 0 && who != d.Visitor {
+			s.visitors++
+			if !soldAt.IsZero() && t.last > soldAt.UnixMilli() {
+				s.afterSale++
 			}
 		}
-		if x.Place == "" {
-			continue
-		}
-		if len(s.places) < 8 && !slices.Contains(s.places, x.Place) {
-			s.places = append(s.places, x.Place)
-		}
-		different := x.Visitor == "" || x.Visitor != last.Visitor
-		if last.Place != "" && x.Place != last.Place && different && last.At-x.At < farApart.Milliseconds() && d.At-last.At < nearFor.Milliseconds() {
-			s.near = true
-		}
-		last = x
 	}
-	delete(cities, "")
-	s.visitors, s.cities = len(counted), len(cities)
-	for _, late := range after {
-		if late {
-			s.afterSale++
+	if !soldAt.IsZero() {
+		for _, at := range r.unknown.times {
+			if at > soldAt.UnixMilli() {
+				s.afterSale++
+			}
 		}
 	}
+	for place, at := range r.places {
+		if d.At-at < countedFor.Milliseconds() {
+			s.cities++
+		}
+		s.places = append(s.places, place)
+	}
+	slices.SortFunc(s.places, func(a, b string) int { return cmp.Or(cmp.Compare(r.places[b], r.places[a]), cmp.Compare(a, b)) })
+	s.places = s.places[:min(len(s.places), 8)]
 	return s
 }
 
@@ -142,9 +185,9 @@ func (s *Service) recentScans(ctx context.Context, path string) (*recent, error)
 	if err != nil {
 		return nil, err
 	}
-	r := &recent{}
+	r, now := newRecent(), s.now().UnixMilli()
 	for _, d := range slices.Backward(page.Items) {
-		r.add(d.V)
+		r.add(d.V, now)
 	}
 	if page.Next != "" {
 		first, err := s.scans.Get(ctx, firstScan(path))
@@ -167,7 +210,7 @@ func (s *Service) record(ctx context.Context, ref gs1.Ref, r *recent, d scanDoc)
 	if ref.Level() == gs1.Unit && r.empty() {
 		err = s.scans.Insert(ctx, firstScan(d.Ref), d)
 		if err == nil {
-			r.add(d)
+			r.add(d, d.At)
 			return true, nil
 		}
 		if !errors.Is(err, store.ErrExists) {
@@ -180,6 +223,6 @@ func (s *Service) record(ctx context.Context, ref gs1.Ref, r *recent, d scanDoc)
 	if err := s.scans.Insert(ctx, id, d); err != nil {
 		return false, fmt.Errorf("record scan: %w", err)
 	}
-	r.add(d)
+	r.add(d, d.At)
 	return false, nil
 }

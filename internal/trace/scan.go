@@ -122,7 +122,7 @@ func (s *Service) recorded(ctx context.Context, req ScanRequest, f facts) (*Answ
 	defer cancel()
 	path := identity(req.Ref).Path()
 	d := scanDoc{Ref: path, At: f.now.UnixMilli(), Place: req.Place, Visitor: s.visitor(req, path)}
-	r := &recent{}
+	r := newRecent()
 	if req.Ref.Level() == gs1.Unit { // the scans of a lot or product say nothing about the one at hand
 		var err error
 		if r, err = s.recentScans(wctx, path); err != nil {

@@ -127,6 +127,8 @@ type Answer struct {
 	Lot          *LotView     `json:"lot,omitempty"`
 	Chain        []Step       `json:"chain"` // oldest first
 	Scan         ScanFacts    `json:"scan"`
+
+	encoded *encoded // of Product, Lot and Chain; nil: they are not encoded yet
 }
 
 // Asked is what the code says. Exactly one of GTIN and Code may be empty.

@@ -39,7 +39,7 @@ var severity = map[string]int{
 func (f *facts) verdict() *Answer {
 	c := f.chain
 	a := &Answer{
-		Lang: f.lang, Asked: f.asked, Level: c.level(), Product: c.product, Lot: c.lot, Chain: c.steps(f.lang), Findings: []Finding{},
+		Lang: f.lang, Asked: f.asked, Level: c.level(), Product: c.product, Lot: c.lot, Chain: c.steps(f.lang), encoded: c.encoded(f.lang), Findings: []Finding{},
 		Scan: ScanFacts{Count: f.seen.others, Places: f.seen.places},
 	}
 	if f.seen.firstAt != 0 {

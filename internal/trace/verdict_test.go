@@ -193,6 +193,7 @@ func TestScansAfterTheSaleAreCountedAndFade(t *testing.T) {
 		t.Fatalf("after %d strangers: %+v", manyScannersAfterSale, a.Headline)
 	}
 	b.clock.add(countedFor)
+	b.recent.byRef.InvalidateAll() // as it does after recentMaxAge
 	if a := b.scan(u.Ref(), "much later", ""); a.Headline.Status != HeadCodeValid || a.Scan.Count != 2*manyScannersAfterSale+3 {
 		t.Fatalf("much later: %+v %+v", a.Headline, a.Scan)
 	}

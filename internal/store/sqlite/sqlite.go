@@ -37,8 +37,8 @@ const (
 	readerCacheKiB = 2048
 	writerCacheKiB = 4096
 	// checkpointPages is how much WAL (4 KiB each) is gathered before a commit moves it to the database file: large enough that a
-	// page written many times is moved once, small enough that the move takes a fraction of a second.
-	checkpointPages = 4000
+	// page written many times is moved once, small enough that the move takes a fraction of a second and the file stays at 64 MiB.
+	checkpointPages = 16000
 )
 
 // Engine is an open database file. It is safe for concurrent use.

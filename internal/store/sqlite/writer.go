@@ -55,6 +55,7 @@ type writer struct {
 	closing chan struct{}
 	stopped chan struct{}
 	once    sync.Once
+	last    int   // writes in the last group; the loop's own
 	err     error // of closing the connection, valid once stopped
 }
 
@@ -126,8 +127,37 @@ func (w *writer) loop() {
 			// The callers that the last commit answered are runnable now; let them hand in their next writes, so that one fsync serves them.
 			runtime.Gosched()
 		}
-		w.commitGroup(w.gather(group[:0], first))
+		w.commitGroup(w.linger(w.gather(group[:0], first)))
 	}
+}
+
+// The bounds of linger.
+const (
+	lingerFrom = 4                      // writes in the group before: fewer are no crowd
+	lingerTo   = 64                     // writes: more gain little
+	lingerFor  = 300 * time.Microsecond // less than a commit costs, whatever the number of its writes
+)
+
+// linger waits a moment for more writes when there is a crowd: those whom the last commit answered are about to write again, and a commit
+// costs as much for one write as for fifty. Whoever writes alone never waits.
+func (w *writer) linger(group []*write) []*write {
+	want := min(2*w.last, lingerTo)
+	if w.last >= lingerFrom && len(group) > 0 && len(group) < want {
+		enough := time.NewTimer(lingerFor)
+		defer enough.Stop()
+		for len(group) < want {
+			select {
+			case op := <-w.queue:
+				group = w.gather(group, op)
+				continue
+			case <-enough.C:
+			case <-w.closing:
+			}
+			break
+		}
+	}
+	w.last = len(group)
+	return group
 }
 
 // drain commits what was queued before closing.
