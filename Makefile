@@ -7,6 +7,8 @@ GO ?= go
 PKG ?= ./...
 BENCH ?= .
 BENCHTIME ?= 1s
+# Leaves out what the Firebase SDK brings for Google storage over gRPC, which nothing here uses: 12 MB of program.
+TAGS := disable_grpc_modules
 LINTER := bin/golangci-lint-$(GOLANGCI_VERSION)
 
 .DEFAULT_GOAL := help
@@ -22,7 +24,7 @@ run: ## Serve on 127.0.0.1:8080, with the demonstration data if the store is emp
 
 .PHONY: build
 build: ## Build the static binary bin/api
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags=-s -o bin/api ./cmd/api
+	CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) -ldflags=-s -o bin/api ./cmd/api
 
 .PHONY: test
 test: ## Run the tests; PKG=./push/... for some

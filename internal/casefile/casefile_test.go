@@ -263,6 +263,14 @@ func TestWrongSecrets(t *testing.T) {
 	if f := wantFault(t, err, fault.TooMany, "too_many_attempts"); f.Retry != wrongWindow {
 		t.Fatal(f.Retry)
 	}
+	day := r.No[3:11]
+	nobodys := "TS-" + day + "-ZZZZZZ" + string(checkCharacter(day+"ZZZZZZ"))
+	for range maxWrong {
+		_, err := b.Status(ctx, nobodys, other.Secret)
+		wantFault(t, err, fault.NotFound, "receipt_unknown")
+	}
+	_, err = b.Status(ctx, nobodys, other.Secret) // or it could be told from a number that exists
+	wantFault(t, err, fault.TooMany, "too_many_attempts")
 	if _, err := b.Status(ctx, r.No, r.Secret); err != nil {
 		t.Fatalf("the owner is shut out: %v", err)
 	}
@@ -272,8 +280,8 @@ func TestWrongSecrets(t *testing.T) {
 	_, err = b.Status(ctx, r.No, other.Secret)
 	wantFault(t, err, fault.NotFound, "receipt_unknown")
 	b.pass(claimFor)
-	if n, err := b.Sweep(ctx, 100); err != nil || n != 4 {
-		t.Fatalf("%d swept, want 2 claims and 2 counters; %v", n, err)
+	if n, err := b.Sweep(ctx, 100); err != nil || n != 5 {
+		t.Fatalf("%d swept, want 2 claims and 3 counters; %v", n, err)
 	}
 }
 

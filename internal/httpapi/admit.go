@@ -59,8 +59,10 @@ func (op *operation) admitBody(c *fiber.Ctx) error {
 	if err != nil || !slices.Contains(op.bodyTypes, media) || charset != "" && !strings.EqualFold(charset, "utf-8") {
 		return refuse(http.StatusUnsupportedMediaType, "media_type", "the body must be %s", strings.Join(op.bodyTypes, " or "))
 	}
-	if enc := c.Get(fiber.HeaderContentEncoding); enc != "" && enc != "identity" {
-		return refuse(http.StatusUnsupportedMediaType, "content_encoding", "the body must not be compressed")
+	for _, enc := range c.Request().Header.PeekAll(fiber.HeaderContentEncoding) { // each: the last one is what Fiber would go by
+		if len(enc) > 0 && string(enc) != "identity" {
+			return refuse(http.StatusUnsupportedMediaType, "content_encoding", "the body must not be compressed")
+		}
 	}
 	return nil
 }

@@ -91,8 +91,9 @@ func (op *operation) wants() string {
 }
 
 // bearer gives the token of an Authorization header (RFC 6750, 2.1); "" if there is none or it cannot be one.
-func bearer(c *fiber.Ctx) string {
-	h := c.Get(fiber.HeaderAuthorization)
+func bearer(c *fiber.Ctx) string { return bearerToken(c.Get(fiber.HeaderAuthorization)) }
+
+func bearerToken(h string) string {
 	const scheme = "Bearer "
 	if len(h) <= len(scheme) || !strings.EqualFold(h[:len(scheme)], scheme) || len(h) > len(scheme)+maxToken {
 		return ""

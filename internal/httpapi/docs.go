@@ -45,10 +45,17 @@ func (s *server) registerDocs(app *fiber.App) error {
 	}
 	app.Get(docsPath, front)
 	app.Get(docsPath+"/", front)
+	assets := adaptor.HTTPHandler(ui)
 	app.Get(docsPath+"/*", func(c *fiber.Ctx) error {
 		callOf(c).operation = opDocs
+		if err := assets(c); err != nil {
+			return err
+		}
+		if c.Response().StatusCode() >= http.StatusBadRequest {
+			return fiber.ErrNotFound
+		}
 		c.Set(fiber.HeaderCacheControl, "public, max-age=86400")
-		return c.Next()
-	}, adaptor.HTTPHandler(ui))
+		return nil
+	})
 	return nil
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"net/http"
 	"net/url"
 
@@ -12,7 +13,7 @@ import (
 
 // captureEvent takes one EPCIS event. The decoder gets the bytes as they came: the event's hash depends on them.
 func (s *server) captureEvent(c *fiber.Ctx) error {
-	e, err := epcis.DecodeEvent(c.Body(), trace.CaptureLimits)
+	e, err := epcis.DecodeEvent(received(c), trace.CaptureLimits)
 	if err != nil {
 		return err
 	}
@@ -30,7 +31,7 @@ func (s *server) captureEvent(c *fiber.Ctx) error {
 
 // captureDocument takes an EPCIS document.
 func (s *server) captureDocument(c *fiber.Ctx) error {
-	doc, err := epcis.DecodeDocument(c.Body(), trace.CaptureLimits)
+	doc, err := epcis.DecodeDocument(received(c), trace.CaptureLimits)
 	if err != nil {
 		return err
 	}
@@ -44,3 +45,6 @@ func (s *server) captureDocument(c *fiber.Ctx) error {
 	}
 	return c.Status(http.StatusAccepted).JSON(got)
 }
+
+// received is the body as it came, in memory of its own. Fiber's Body would decompress it without a bound.
+func received(c *fiber.Ctx) []byte { return bytes.Clone(c.Request().Body()) }

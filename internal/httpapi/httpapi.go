@@ -90,25 +90,36 @@ func New(deps Deps) (*fiber.App, error) {
 		WriteTimeout:          writeTimeout,
 		IdleTimeout:           idleTimeout,
 		ErrorHandler:          s.handleError,
+		// No operation takes a form.
+		DisablePreParseMultipartForm: true,
 	})
-	s.refuseUnknownMethods(app)
+	app.Server().HeaderReceived = s.bodyLimit
+	s.screen(app)
 	if err := s.routes(app, ops); err != nil {
 		return nil, err
 	}
 	return app, nil
 }
 
-// refuseUnknownMethods answers methods that Fiber does not know, which it would otherwise do by itself and in plain text.
-func (s *server) refuseUnknownMethods(app *fiber.App) {
+// screen answers what Fiber should not see: methods that it does not know, which it would answer by itself and in plain text, and
+// requests that can be read in two ways.
+func (s *server) screen(app *fiber.App) {
 	next := app.Server().Handler
 	app.Server().Handler = func(rc *fasthttp.RequestCtx) {
-		if slices.Contains(fiber.DefaultMethods, string(rc.Method())) {
+		var r *httpError
+		switch {
+		case ambiguous(&rc.Request.Header):
+			r = refuse(http.StatusBadRequest, "malformed", "the request cannot be read: its header leaves open where it ends or whom it is for")
+			rc.SetConnectionClose()
+		case !slices.Contains(fiber.DefaultMethods, string(rc.Method())):
+			r = refuse(http.StatusNotImplemented, "method_unknown", "there is no such method")
+		default:
 			next(rc)
 			return
 		}
 		c := app.AcquireCtx(rc)
 		defer app.ReleaseCtx(c)
-		if err := s.handleError(c, refuse(http.StatusNotImplemented, "method_unknown", "there is no such method")); err != nil {
+		if err := s.handleError(c, r); err != nil {
 			rc.Response.SetStatusCode(http.StatusInternalServerError)
 		}
 	}

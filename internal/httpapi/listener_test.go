@@ -56,6 +56,17 @@ func TestOversizeRequests(t *testing.T) {
 	}{
 		{"over the limit of the operation", post("/v1/sessions", "", 64<<10+1, true), 413, "body_too_large"},
 		{"over every limit, announced", post("/epcis/capture", asSeller, 4<<20+1, false), 413, "body_too_large"},
+		{"large and announced by nobody", post("/epcis/capture", "", 4<<20, false), 413, "body_too_large"},
+		{"large and announced with a key that ended", post("/epcis/capture", "Bearer hk_gone_0123456789", 4<<20, false), 413, "body_too_large"},
+		{"large and announced by a device", post("/epcis/capture", asDevice, 4<<20, false), 413, "body_too_large"},
+		{"large and allowed", post("/epcis/capture", asSeller, 1<<20, true), 400, "json_syntax"},
+		{"compressed in a second header", "POST /epcis/capture HTTP/1.1\r\nHost: x\r\nAuthorization: " + asSeller + "\r\nContent-Type: application/json\r\n" +
+			"Content-Encoding: identity\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", 415, "content_encoding"},
+		{"two lengths", "POST /v1/devices HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}", 400, "malformed"},
+		{"a length and chunks", "POST /v1/devices HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "malformed"},
+		{"a coding that is none", "POST /v1/devices HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 400, "malformed"},
+		{"two hosts", "GET /healthz HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400, "malformed"},
+		{"no host", "GET /healthz HTTP/1.1\r\n\r\n", 400, "malformed"},
 		{"200 MB, announced", post("/epcis/capture", asSeller, 200<<20, false), 413, "body_too_large"},
 		{"header", "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Big: " + strings.Repeat("a", maxHeader) + "\r\n\r\n", 431, "header_too_large"},
 		{"no HTTP method", "BREW /01/06901234567892 HTTP/1.1\r\nHost: x\r\n\r\n", 501, "method_unknown"},
@@ -120,5 +131,27 @@ func TestKeptStringsSurviveTheirRequest(t *testing.T) {
 		if want := fmt.Sprintf("shop-%04d", i); s.Place != want || s.Ref.Serial != want {
 			t.Fatalf("scan %d keeps %q and %q", i, s.Place, s.Ref.Serial)
 		}
+	}
+}
+
+// What a client writes in place of a method is not copied into the log, and nobody is woken for it.
+func TestUnknownMethodInTheLog(t *testing.T) {
+	t.Parallel()
+	addr, b := listen(t)
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := io.WriteString(conn, "TS-20260302-K7M2QPX / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if log := b.log.String(); strings.Contains(log, "K7M2QPX") || strings.Contains(log, "ERROR") || !strings.Contains(log, `"method":"unknown"`) {
+		t.Error(log)
 	}
 }

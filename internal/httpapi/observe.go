@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"time"
 
@@ -111,10 +112,14 @@ func (s *server) report(c *fiber.Ctx, k *call, r *httpError, took time.Duration)
 		k.operation = opPage // what is no operation and no problem
 	}
 	s.metrics.duration.WithLabelValues(k.operation, strconv.Itoa(status)).Observe(took.Seconds())
+	method := c.Method()
+	if !slices.Contains(fiber.DefaultMethods, method) {
+		method = "unknown" // whatever the client wrote there
+	}
 	level, attrs := slog.LevelInfo, make([]slog.Attr, 0, 9)
 	attrs = append(attrs,
 		slog.String("request_id", k.id),
-		slog.String("method", c.Method()),
+		slog.String("method", method),
 		slog.String("operation", k.operation),
 		slog.Int("status", status),
 		slog.Duration("took", took),
@@ -124,7 +129,7 @@ func (s *server) report(c *fiber.Ctx, k *call, r *httpError, took time.Duration)
 	if r != nil {
 		attrs = append(attrs, slog.String("code", r.code))
 	}
-	if r != nil && status >= http.StatusInternalServerError {
+	if r != nil && status >= http.StatusInternalServerError && status != http.StatusNotImplemented { // an unknown method is the client's mistake
 		level = slog.LevelError
 		if r.err != nil {
 			attrs = append(attrs, slog.String("cause", r.err.Error()))

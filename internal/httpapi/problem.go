@@ -122,7 +122,7 @@ func refusalOfFiber(f *fiber.Error) *httpError {
 	case http.StatusRequestTimeout:
 		return refuse(f.Code, "request_timeout", "the request did not arrive in time")
 	case http.StatusRequestEntityTooLarge:
-		return refuse(f.Code, "body_too_large", "the body is larger than any operation takes")
+		return refuse(f.Code, "body_too_large", "the body is larger than any operation takes, or than is read without good credentials")
 	case http.StatusRequestHeaderFieldsTooLarge:
 		return refuse(f.Code, "header_too_large", "the header of the request is too large")
 	}

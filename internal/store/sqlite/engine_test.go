@@ -147,6 +147,28 @@ func TestOddPath(t *testing.T) {
 	}
 }
 
+// The directory may be one that others can enter.
+func TestFilesAreForTheirOwner(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("no modes here")
+	}
+	b := setup(t)
+	b.want(b.insert(b.ctx, "1", 10), nil)
+	files, err := filepath.Glob(b.path + "*")
+	b.want(err, nil)
+	if len(files) < 3 { // the database, its log and the log's index
+		t.Fatal(files)
+	}
+	for _, name := range files {
+		info, err := os.Stat(name)
+		b.want(err, nil)
+		if mode := info.Mode().Perm(); mode != 0o600 {
+			t.Errorf("%s has mode %04o", name, mode)
+		}
+	}
+}
+
 func TestBusyIsUnavailable(t *testing.T) {
 	t.Parallel()
 	b := setup(t, WithBusyTimeout(30*time.Millisecond))

@@ -90,6 +90,16 @@ func Open(ctx context.Context, path string, opts ...Option) (*Engine, error) {
 		o(e)
 	}
 	_, statErr := os.Stat(abs)
+	if errors.Is(statErr, fs.ErrNotExist) {
+		// SQLite would let others read it, and gives its other files the mode of this one.
+		f, err := os.OpenFile(abs, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's setting
+		if err == nil {
+			err = f.Close()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: open %s: %w", store.ErrUnavailable, path, err)
+		}
+	}
 	c, err := e.dialWriter()
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
