@@ -3,6 +3,8 @@ package epcis
 import (
 	"slices"
 	"strings"
+
+	"github.com/haisu-trace/haisu/internal/gs1"
 )
 
 // Event types as bits, for the fields that each may have.
@@ -174,6 +176,9 @@ func (d *decoder) what(e *Event, m *node, p *path) {
 		e.QuantityList = d.quantities(m, p)
 	case "parentID":
 		e.ParentID = d.identifier(m, p)
+		if e.ParentID.EPC.Kind() == gs1.Class { // EPCIS 2.0, 7.4.3 to 7.4.6; a class would drag every one of its units into the event
+			d.add(p, "not_an_instance", "%.120s names a product, a lot or another class; a parent is one single thing", e.ParentID)
+		}
 	case "childEPCs":
 		e.ChildEPCs = d.identifiers(m, p)
 	case "childQuantityList":

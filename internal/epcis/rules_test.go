@@ -55,6 +55,13 @@ func TestRulesOfEvents(t *testing.T) {
 			[]place{{"/epcList/1", "duplicate"}},
 		},
 
+		"a lot as parent": {
+			`"type":"AggregationEvent","action":"ADD","parentID":"https://id.gs1.org/01/04012345111118/10/L","childEPCs":[` + bottle1 + `]`,
+			[]place{{"/parentID", "not_an_instance"}},
+		},
+		"a product as parent": {
+			`"type":"AssociationEvent","action":"DELETE","parentID":"https://id.gs1.org/01/04012345111118"`, []place{{"/parentID", "not_an_instance"}},
+		},
 		"quantity of one thing": {
 			`"type":"ObjectEvent","action":"ADD","quantityList":[{"epcClass":` + bottle1 + `,"quantity":1}]`,
 			[]place{{"/quantityList/0/epcClass", "not_a_class"}},
