@@ -13,7 +13,7 @@ import (
 // RegisterDevice gives an installation of the app its identity.
 func (s *server) RegisterDevice(ctx context.Context, req RegisterDeviceRequestObject) (RegisterDeviceResponseObject, error) {
 	d, token, err := s.deps.Services.Devices.Register(ctx, consumer.NewDevice{
-		Platform: string(req.Body.Platform), Lang: cmp.Or(string(req.Body.Lang), lang.ZhHans), City: place(req.Body.City),
+		Platform: string(req.Body.Platform), Lang: cmp.Or(string(req.Body.Lang), lang.ZhHans), City: city(req.Body.City),
 	})
 	if err != nil {
 		return nil, err

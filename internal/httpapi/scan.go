@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -20,8 +21,8 @@ var scanOperations = map[gs1.Level]string{gs1.Product: "scanProduct", gs1.Lot: "
 const (
 	// visitorCookie tells a browser's own second scan from a stranger's. It is random and means nothing elsewhere.
 	visitorCookie = "hv"
+	maxCity       = 64                   // characters
 	visitorTerm   = 400 * 24 * time.Hour // what browsers keep a cookie at most
-	maxPlace      = 64                   // characters
 )
 
 // scan answers /01/…, to a browser with a page and to everything else in JSON. It does without the general checks for speed.
@@ -151,15 +152,21 @@ func requestLang(c *fiber.Ctx) string {
 	return lang.Choose(c.Query("lang"), c.Get(fiber.HeaderAcceptLanguage))
 }
 
-// place is ?place= if it can be one, else "".
-func place(s string) string {
-	if s == "" || !utf8.ValidString(s) || utf8.RuneCountInString(s) > maxPlace {
+// city is a device's city if it can be one, else "". Nobody but the device is shown it.
+func city(s string) string {
+	if !utf8.ValidString(s) || utf8.RuneCountInString(s) > maxCity || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return ""
 	}
-	for _, r := range s {
-		if !unicode.IsPrint(r) {
-			return ""
-		}
+	return s
+}
+
+// placePattern is a shop code, and no room for a message: places are shown to whoever scans the code later.
+var placePattern = regexp.MustCompile(`^[a-z][a-z0-9-]{1,19}$`)
+
+// place is ?place= if it can be one, else "".
+func place(s string) string {
+	if !placePattern.MatchString(s) {
+		return ""
 	}
 	return s
 }

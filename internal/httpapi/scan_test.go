@@ -143,7 +143,8 @@ func TestScanForgives(t *testing.T) {
 	}{
 		{"a token that nobody knows", []string{"Authorization", "Bearer hd_gone_0123456789"}, "", func(r trace.ScanRequest) bool { return r.Device == "" && r.Visitor != "" }},
 		{"a seller's key", []string{"Authorization", asSeller}, "", func(r trace.ScanRequest) bool { return r.Device == "" }},
-		{"a place", nil, "?place=%E4%B8%89%E4%BA%9A", func(r trace.ScanRequest) bool { return r.Place == "三亚" }},
+		{"a place", nil, "?place=sanya-haitang-2", func(r trace.ScanRequest) bool { return r.Place == "sanya-haitang-2" }},
+		{"a message as a place", nil, "?place=%E5%81%87%E8%B4%A7%20call%20me", func(r trace.ScanRequest) bool { return r.Place == "" }},
 		{"a place that is a novel", nil, "?place=" + strings.Repeat("a", 65), func(r trace.ScanRequest) bool { return r.Place == "" }},
 		{"a place with a line break", nil, "?place=a%0Ab", func(r trace.ScanRequest) bool { return r.Place == "" }},
 		{"a place that is not UTF-8", nil, "?place=%ff", func(r trace.ScanRequest) bool { return r.Place == "" }},

@@ -112,14 +112,17 @@ func (c *chain) steps(tag string) []Step {
 // the lot, since nobody knows which of them is in the bottle.
 func (c *chain) subject(asked gs1.Ref) warning.Subject {
 	s := warning.Subject{GTIN: asked.GTIN, Lot: asked.Lot, Serial: asked.Serial, Ancestors: c.ancestors}
-	if c.unitLot != "" {
+	switch {
+	case c.unitLot != "":
 		s.Lot = c.unitLot
+	case c.askedLevel == gs1.Unit && c.knownUnit():
+		s.Lot = "" // whoever printed the link may write any lot into it, which must not clear what the unknown one does not
 	}
-	if c.lotMismatch {
+	if asked.Lot != "" && s.Lot != asked.Lot {
 		s.Ancestors = append(slices.Clip(s.Ancestors), asked)
 	}
 	if c.lot != nil {
-		s.Produced = c.lot.Produced
+		s.Produced = c.lot.vouched
 	}
 	return s
 }

@@ -222,9 +222,10 @@ func documentNumber(f firm.Firm, e *epcis.Event) string {
 	return id[strings.LastIndexAny(id, ":/")+1:]
 }
 
-// confirms says whether a firm may say what an event says. To make units or lots (commissioning, transformation outputs) or to end
-// them (decommissioning, destroying) it needs to be the registrant of the company prefix or to have a grant; for anything else it may
-// also be a named source or destination. An authority may say everything.
+// confirms says whether a firm may say what an event says. To make units or lots (commissioning, transformation outputs, what is put
+// into a trade item), to end them (decommissioning, destroying) or to sell them at retail it needs to be the registrant of the company
+// prefix or to have a grant: naming oneself proves nothing, and each of these changes what shoppers are told. For anything else it
+// may also be a named source or destination. An authority may say everything.
 func confirms(f firm.Firm, e *epcis.Event) bool {
 	if f.Kind == firm.Authority {
 		return true
@@ -241,7 +242,10 @@ func confirms(f firm.Firm, e *epcis.Event) bool {
 
 // made lists what comes into being by an event.
 func made(e *epcis.Event) []epcis.Identifier {
+	_, tradeItem := e.ParentID.EPC.Ref()
 	switch {
+	case tradeItem && e.Action != epcis.Observe:
+		return []epcis.Identifier{e.ParentID}
 	case e.Type == epcis.TransformationEvent:
 		return withClasses(e.OutputEPCs, e.OutputQuantities)
 	case e.Type == epcis.ObjectEvent && e.Action == epcis.Add:
@@ -250,8 +254,11 @@ func made(e *epcis.Event) []epcis.Identifier {
 	return nil
 }
 
-// ended lists what an event ends.
+// ended lists what an event ends, for its owner or for shoppers.
 func ended(e *epcis.Event) []epcis.Identifier {
+	if e.BizStep.Word() == "retail_selling" {
+		return named(e)
+	}
 	if e.Type == epcis.ObjectEvent && ends(string(e.Action), e.BizStep.Word()) {
 		return withClasses(e.EPCList, e.QuantityList)
 	}

@@ -53,6 +53,9 @@ func (s *Service) PutForeignCodes(ctx context.Context, f firm.Firm, g gs1.GTIN, 
 	for i, code := range codes {
 		at := fmt.Sprintf("/codes/%d", i)
 		c.add(!schemePattern.MatchString(code.Scheme), at+"/scheme", "scheme", "2 to 40 of a-z, 0-9 and '_'")
+		_, err := gs1.ParseScanned(code.Code)
+		c.add(err == nil && !speaksFor(f, g), at+"/code", "not_registrant",
+			"a code that reads as a GS1 code is registered by who may speak for the company prefix")
 		folded := foldCode(code.Code)
 		c.add(folded == "" || len(code.Code) > 200, at+"/code", "code", "1 to 200 bytes")
 		if code.Serial != "" {
@@ -114,10 +117,19 @@ func (s *Service) ownLot(ctx context.Context, f firm.Firm, g gs1.GTIN, lot strin
 	return err
 }
 
-// resolveForeign gives what a code of another scheme stands for. Two schemes may use one code; the official duty-free label
-// counts first, then the order of scheme names.
-func (s *Service) resolveForeign(ctx context.Context, code string) (ForeignCode, bool, error) {
-	page, err := s.foreign.Find(ctx, store.Query{Index: byCode, Eq: store.K(foldCode(code)), Limit: 20})
+// speaksFor says whether a firm's word about a product counts for more than a claim.
+func speaksFor(f firm.Firm, g gs1.GTIN) bool {
+	return f.Kind == firm.Authority || f.Owns(g.CompanyDigits())
+}
+
+// maxSchemes bounds the schemes in which one code is looked for.
+const maxSchemes = 20
+
+// resolveForeign gives what a code of other schemes stands for. The official duty-free label counts alone, since only duty-free
+// operators register it. Otherwise two schemes, or two firms, may use one code for different goods; nobody can tell which is at
+// hand, so the one counts of which the worst is known.
+func (s *Service) resolveForeign(ctx context.Context, code string) (best ForeignCode, found bool, err error) {
+	page, err := s.foreign.Find(ctx, store.Query{Index: byCode, Eq: store.K(foldCode(code)), Limit: maxSchemes})
 	if err != nil || len(page.Items) == 0 {
 		return ForeignCode{}, false, err
 	}
@@ -126,5 +138,19 @@ func (s *Service) resolveForeign(ctx context.Context, code string) (ForeignCode,
 			return d.V, true, nil
 		}
 	}
-	return page.Items[0].V, true, nil
+	worst := len(headlineOrder)
+	for _, d := range page.Items {
+		rank := 0
+		if len(page.Items) > 1 {
+			a, err := s.answer(ctx, ScanRequest{Ref: d.V.ref(), Preview: true}, Asked{GTIN: string(d.V.GTIN), Lot: d.V.Lot, Serial: d.V.Serial})
+			if err != nil {
+				return ForeignCode{}, false, err
+			}
+			rank = slices.Index(headlineOrder, a.Headline.Status)
+		}
+		if rank < worst {
+			best, worst = d.V, rank
+		}
+	}
+	return best, true, nil
 }

@@ -39,11 +39,11 @@ func TestATransactionCommissionsNothing(t *testing.T) {
 	stranger, asSource := b.stranger()
 	res := b.capture(stranger, event("TransactionEvent", "ADD", "retail_selling", "2026-01-05T00:00:00Z",
 		`"epcList":["`+unitOf("FAKE")+`"],"bizTransactionList":[{"type":"po","bizTransaction":"urn:x:1"}],`+asSource))
-	if !res.Events[0].Confirmed {
-		t.Fatal("a source may tell of its sale")
+	if res.Events[0].Confirmed {
+		t.Fatal("naming oneself is enough to sell a rival's unit")
 	}
 	a := b.scan(gs1.Ref{GTIN: gtinA, Serial: "FAKE"}, "v", "")
-	if a.Authenticity.Status != AuthUnknownUnit || a.Headline.Status != HeadUnknown || a.Sale.Status != SaleSold {
+	if a.Authenticity.Status != AuthUnknownUnit || a.Headline.Status != HeadUnknown || a.Sale.Status != SaleUnsold {
 		t.Fatalf("%+v %+v", a.Authenticity, a.Sale)
 	}
 }
@@ -193,7 +193,9 @@ func TestARegisteredCodeDoesNotSpeakForABarCode(t *testing.T) {
 	must(t, err)
 	link := "https://haisu.example" + u.Ref().Path()
 	_, err = b.PutForeignCodes(ctx, rival, gtinB, "SAFE", []ForeignCode{{Scheme: "brand", Code: "6901234567892"}, {Scheme: "brand", Code: link}})
-	must(t, err)
+	if fault.KindOf(err) != fault.Invalid {
+		t.Fatalf("a rival registers GS1 codes: %v", err)
+	}
 	udi := "(01)06901234567892(10)L1(21)MAKERS-OWN"
 	_, err = b.PutForeignCodes(ctx, b.maker, gtinA, "L1", []ForeignCode{{Scheme: "udi", Code: udi, Serial: u.Serial}})
 	must(t, err)
@@ -276,5 +278,63 @@ func TestAFollowerOfEdgesSeesThem(t *testing.T) {
 	}
 	if sub, err := other.Subject(ctx, made); err != nil || len(sub.Ancestors) != 1 {
 		t.Fatalf("after: %+v, %v", sub, err)
+	}
+}
+
+// Whoever may not speak for a product can neither recall it nor clear it.
+func TestARivalsWordNeitherTaintsNorClears(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	u := b.goods()
+	ctx := t.Context()
+	rival, asSource := b.stranger()
+	// A rival packs its own recalled unit into ours.
+	res := b.capture(rival, event("AggregationEvent", "ADD", "packing", "2026-01-05T00:00:00Z",
+		`"parentID":"`+node(u.Ref())+`","childEPCs":["https://id.gs1.org/01/06901234567908/21/BAD"],`+asSource))
+	if res.Events[0].Confirmed {
+		t.Error("a rival packs into a unit that is not its own")
+	}
+	// A rival gives a lot a production date outside the warning's.
+	_, _, err := b.PutLot(ctx, b.maker, Lot{GTIN: gtinA, Lot: "L2"})
+	must(t, err)
+	_, _, err = b.PutLot(ctx, rival, Lot{GTIN: gtinA, Lot: "L2", Produced: "2020-01-01"})
+	must(t, err)
+	b.warnings.messages = []*warning.Message{{No: "HN-1", Rev: 1, Content: warning.Content{Level: warning.Red, Title: lang.ZhEn("毒", "Poison"), Scope: warning.Scope{
+		Clauses: []warning.Clause{{GTINs: []string{string(gtinA)}, ProducedFrom: "2026-02-01"}}}}}}
+	if a := b.scan(gs1.Ref{GTIN: gtinA, Lot: "L2"}, "v", ""); a.Headline.Status != HeadWarning {
+		t.Errorf("a rival's date clears: %+v", a.Headline)
+	}
+	// The lot in a link clears nothing for a unit whose lot is not recorded.
+	b.capture(b.maker, event("ObjectEvent", "ADD", "commissioning", "2026-01-01T00:00:00Z", `"epcList":["`+unitOf("NOLOT")+`"]`))
+	b.warnings.messages = nil
+	b.warn("BAD")
+	for lot, certain := range map[string]string{"": "possible", "GOOD": "possible", "BAD": "certain"} {
+		a := b.scan(gs1.Ref{GTIN: gtinA, Lot: lot, Serial: "NOLOT"}, "v", "")
+		if a.Headline.Status != HeadWarning || a.Findings[0].Match != certain {
+			t.Errorf("lot %q in the link: %+v %+v", lot, a.Headline, a.Findings)
+		}
+	}
+}
+
+// Two firms use one text for different goods: nobody can tell which is at hand.
+func TestOfTwoMeaningsOfACodeTheWorseCounts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.goods()
+	ctx := t.Context()
+	rival := b.firm(firm.Firm{ID: "rival", Name: lang.ZhEn("", "Rival"), Kind: firm.Importer})
+	_, _, err := b.PutProduct(ctx, rival, Product{GTIN: gtinB, Name: lang.ZhEn("", "Harmless"), Category: "spirits"})
+	must(t, err)
+	_, _, err = b.PutLot(ctx, rival, Lot{GTIN: gtinB, Lot: "SAFE"})
+	must(t, err)
+	_, err = b.PutForeignCodes(ctx, b.maker, gtinA, "L1", []ForeignCode{{Scheme: "brand", Code: "TIN 7"}})
+	must(t, err)
+	_, err = b.PutForeignCodes(ctx, rival, gtinB, "SAFE", []ForeignCode{{Scheme: "aa", Code: "tin7"}})
+	must(t, err)
+	b.warn("L1")
+	a, err := b.Resolve(ctx, "TIN7", ScanRequest{Lang: lang.En})
+	must(t, err)
+	if a.Headline.Status != HeadWarning || a.Asked.GTIN != string(gtinA) {
+		t.Fatalf("%+v %+v", a.Asked, a.Headline)
 	}
 }

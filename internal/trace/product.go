@@ -174,6 +174,9 @@ func (s *Service) Lot(ctx context.Context, g gs1.GTIN, lot string) (*LotView, er
 	for _, d := range page.Items {
 		l := d.V
 		v.Produced = cmp.Or(v.Produced, l.Produced)
+		if speaksFor(firms[l.Firm], g) {
+			v.vouched = cmp.Or(v.vouched, l.Produced)
+		}
 		v.Expires = cmp.Or(v.Expires, l.Expires)
 		v.Quantity = cmp.Or(v.Quantity, l.Quantity)
 		v.Declaration = cmp.Or(v.Declaration, l.Declaration)

@@ -53,7 +53,7 @@ func (s *Service) Resolve(ctx context.Context, code string, req ScanRequest) (*A
 		}
 	}
 	if found {
-		req.Ref = gs1.Ref{GTIN: fc.GTIN, Lot: fc.Lot, Serial: fc.Serial}
+		req.Ref = fc.ref()
 		asked = Asked{Code: code, Scheme: fc.Scheme, GTIN: string(fc.GTIN), Lot: fc.Lot, Serial: fc.Serial}
 	}
 	return s.answer(ctx, req, asked)

@@ -71,6 +71,11 @@ type ForeignCode struct {
 	Added  time.Time `json:"added"`
 }
 
+func (c ForeignCode) ref() gs1.Ref { return gs1.Ref{GTIN: c.GTIN, Lot: c.Lot, Serial: c.Serial} }
+
+// headlineOrder is the order of headline statuses, worst first.
+var headlineOrder = []string{HeadRecalled, HeadWarning, HeadUnconfirmed, HeadVoid, HeadSuspicious, HeadUnknown, HeadCodeValid}
+
 // Headline statuses, worst first.
 const (
 	HeadRecalled    = "recalled"
@@ -207,6 +212,8 @@ type LotView struct {
 	Sellers     []FirmName `json:"sellers"`
 	Provenance  string     `json:"provenance"`
 	Updated     time.Time  `json:"updated"`
+
+	vouched string // the production date, if who may speak for the product says it: no other clears a warning
 }
 
 // FirmName names a firm to the public.
