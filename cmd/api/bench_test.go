@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -40,7 +39,7 @@ type benchServer struct {
 func serveUnits(b *testing.B, n int) *benchServer {
 	b.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	log := slog.New(slog.NewJSONHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	dir := b.TempDir()
 	a, err := open(ctx, &config{DataDir: dir, KeysFile: filepath.Join(dir, "keys.json"), Demo: demoOff, Addr: "127.0.0.1:0"}, log)
 	check(b, err)

@@ -51,7 +51,7 @@ func addOperator(ctx context.Context, args []string, getenv func(string) string,
 		return err
 	}
 	n.Login, n.Role = rest[0], access.Role(role)
-	fmt.Fprint(io.err, "Password (at least 12 characters): ")
+	_, _ = fmt.Fprint(io.err, "Password (at least 12 characters): ")
 	line, err := bufio.NewReader(io.in).ReadString('\n')
 	if n.Password = strings.TrimRight(line, "\r\n"); n.Password == "" {
 		return errors.Join(errors.New("no password on standard input"), err)
@@ -128,13 +128,13 @@ func importSafetyGate(ctx context.Context, args []string, getenv func(string) st
 		if dry {
 			do = a.notices.CheckSafetyGate
 		}
-		r, err := do(ctx, f, func(done, _ int) { fmt.Fprintf(io.err, "\r%d rows", done) })
-		fmt.Fprintln(io.err)
+		r, err := do(ctx, f, func(done, _ int) { _, _ = fmt.Fprintf(io.err, "\r%d rows", done) })
+		_, _ = fmt.Fprintln(io.err)
 		if err != nil {
 			return err
 		}
 		for _, bad := range r.Rejected {
-			fmt.Fprintf(io.err, "row %d: %s\n", bad.Row, bad.Reason)
+			_, _ = fmt.Fprintf(io.err, "row %d: %s\n", bad.Row, bad.Reason)
 		}
 		_, err = fmt.Fprintf(io.out, "%d read, %d new, %d changed, %d unchanged, %d rejected; %d barcodes, %d that are none\n",
 			r.Read, r.New, r.Changed, r.Unchanged, r.RejectedAll, r.GTINs, r.BadBarcodes)

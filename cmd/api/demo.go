@@ -85,7 +85,7 @@ func (a *app) prepareDemo(ctx context.Context, out io.Writer) (*demonstration, e
 func (a *app) demoLogins(ctx context.Context, seller string) (logins, error) {
 	path := filepath.Join(a.cfg.DataDir, "demo-logins.json")
 	var l logins
-	data, err := os.ReadFile(path) //nolint:gosec // the operator's setting
+	data, err := os.ReadFile(path)
 	if err == nil && json.Unmarshal(data, &l) == nil {
 		return l, nil
 	}
@@ -103,7 +103,7 @@ func (a *app) demoLogins(ctx context.Context, seller string) (logins, error) {
 	if l.SellerKey, err = a.access.AddKey(ctx, seller, "demonstration"); err != nil {
 		return l, err
 	}
-	if data, err = json.MarshalIndent(l, "", "  "); err != nil {
+	if data, err = json.MarshalIndent(l, "", "  "); err != nil { //nolint:gosec // the file is for this, mode 0600
 		return l, err
 	}
 	return l, os.WriteFile(path, append(data, '\n'), 0o600)

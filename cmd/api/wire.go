@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
@@ -176,8 +177,8 @@ const leaseTerm = 20 * time.Second
 
 func (a *app) close() error {
 	var all []error
-	for i := len(a.closers) - 1; i >= 0; i-- {
-		all = append(all, a.closers[i]())
+	for _, c := range slices.Backward(a.closers) {
+		all = append(all, c())
 	}
 	a.closers = nil
 	return errors.Join(all...)

@@ -3,7 +3,6 @@ package alert
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"path/filepath"
@@ -150,7 +149,7 @@ func setup(t *testing.T) *bundle {
 		graph: &fakeGraph{made: map[gs1.Ref]gs1.Ref{}}, sender: &fakeSender{answer: map[string]Sent{}},
 		by: warning.Author{ID: "o", Name: "Officer", Authority: "hainan"},
 	}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	b.warnings, err = warning.Open(ctx, eng, warning.Options{Now: b.clock.now, Log: log})
 	must(t, err)
 	b.consumers, err = consumer.Open(ctx, eng, box, b.clock.now)
@@ -166,7 +165,7 @@ func (b *bundle) open(owner string) *Service {
 	must(b.t, err)
 	s, err := Open(b.t.Context(), Deps{
 		Engine: b.engine, Warnings: b.warnings, InForce: b.warnings.Matcher(), Consumers: b.consumers, Graph: b.graph, Sender: b.sender,
-		Leases: leases, Now: b.clock.now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Leases: leases, Now: b.clock.now, Log: slog.New(slog.DiscardHandler),
 	})
 	must(b.t, err)
 	return s

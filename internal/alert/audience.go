@@ -257,7 +257,7 @@ func (a *audience) concerns(sub warning.Subject) (affected, certain bool) {
 // allows; then the records know nothing of it.
 func (s *Service) subject(ctx context.Context, ref gs1.Ref, produced string) (warning.Subject, error) {
 	if ref.Valid() != nil {
-		return warning.Subject{GTIN: ref.GTIN, Lot: ref.Lot, Serial: ref.Serial, Produced: produced}, nil
+		return warning.Subject{GTIN: ref.GTIN, Lot: ref.Lot, Serial: ref.Serial, Produced: produced}, nil //nolint:nilerr // see above
 	}
 	sub, err := s.Graph.Subject(ctx, ref)
 	if err != nil {

@@ -146,7 +146,7 @@ func stream[T any](p store.Page[T], err error) (Stream[T], error) {
 	return out, err
 }
 
-// HoldingChanges, ExposureChanges and DeviceChanges follow what is written, for late deliveries; see store.Feeder.
+// HoldingChanges follows what is written, for late deliveries, as ExposureChanges and DeviceChanges do; see store.Feeder.
 func (s *Service) HoldingChanges(ctx context.Context, token string, limit int) ([]store.Changed[Holding], string, error) {
 	return s.holdings.Changes(ctx, token, limit)
 }

@@ -2,6 +2,7 @@ package epcis
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,9 +30,9 @@ func (p *path) pointer() string {
 		steps = append(steps, step)
 	}
 	var b strings.Builder
-	for i := len(steps) - 1; i >= 0; i-- {
+	for _, step := range slices.Backward(steps) {
 		b.WriteByte('/')
-		b.WriteString(pointerEscapes.Replace(steps[i]))
+		b.WriteString(pointerEscapes.Replace(step))
 	}
 	return b.String()
 }

@@ -81,7 +81,7 @@ func validText(s, code, name string) error {
 const hexDigits = "0123456789ABCDEF"
 
 // appendEscaped writes s with every character outside the set percent-encoded, in upper-case hexadecimal.
-func appendEscaped(b []byte, s string, set uint8) []byte {
+func appendEscaped(b []byte, s string, set uint8) []byte { //nolint:unparam // says at the call what is escaped
 	for i := range len(s) {
 		if c := s[i]; charClass[c]&set != 0 {
 			b = append(b, c)

@@ -18,7 +18,7 @@ func FoldLot(s string) string {
 		switch {
 		case r == 'O':
 			return '0'
-		case r == unicode.ReplacementChar || !(unicode.IsLetter(r) || unicode.IsDigit(r)):
+		case r == unicode.ReplacementChar || !unicode.IsLetter(r) && !unicode.IsDigit(r):
 			return -1
 		}
 		return r

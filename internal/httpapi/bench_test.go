@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"io"
 	"log/slog"
 	"testing"
 
@@ -39,7 +38,7 @@ func serve(b *testing.B, h fasthttp.RequestHandler, method, target, body string,
 }
 
 func quiet(d *Deps) {
-	d.Log = slog.New(slog.NewJSONHandler(io.Discard, nil))
+	d.Log = slog.New(slog.DiscardHandler)
 	d.Limits = &Limits{}
 }
 

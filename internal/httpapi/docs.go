@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -23,7 +24,7 @@ var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
 func (s *server) registerDocs(app *fiber.App) error {
 	ui := v5emb.New("Haisu API", "/openapi.yaml", docsPath)
 	rec := httptest.NewRecorder()
-	ui.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, docsPath+"/", nil))
+	ui.ServeHTTP(rec, httptest.NewRequestWithContext(context.Background(), http.MethodGet, docsPath+"/", nil))
 	page := rec.Body.Bytes()
 	scripts := []string{"'self'"}
 	for _, m := range inlineScript.FindAllSubmatch(page, -1) {

@@ -37,7 +37,7 @@ func TestHostileRequests(t *testing.T) {
 		{name: "out of the API reference", method: "GET", target: "/docs/../../etc/passwd", status: 404, code: "no_such_path"},
 		{name: "wrong method", method: "DELETE", target: "/v1/warnings", status: 405, code: "method_not_allowed"},
 		{name: "wrong method on a scan", method: "POST", target: "/01/06901234567892", status: 405, code: "method_not_allowed"},
-		{name: "unknown query parameter", method: "GET", target: "/v1/warnings?levle=red", status: 400, code: "invalid_parameter", fields: []string{"levle unknown_parameter"}},
+		{name: "unknown query parameter", method: "GET", target: "/v1/warnings?lefel=red", status: 400, code: "invalid_parameter", fields: []string{"lefel unknown_parameter"}},
 		{name: "repeated query parameter", method: "GET", target: "/v1/warnings?level=red&level=blue", status: 400, code: "invalid_parameter", fields: []string{"level repeated"}},
 		{name: "value outside the vocabulary", method: "GET", target: "/v1/warnings?level=purple", status: 400, code: "invalid_parameter", fields: []string{"level not_allowed"}},
 		{name: "limit too large", method: "GET", target: "/v1/warnings?limit=101", status: 400, code: "invalid_parameter", fields: []string{"limit too_large"}},

@@ -208,7 +208,7 @@ func rasterise(t *testing.T, d string, side int) [][]bool {
 			end = len(d)
 		}
 		var args []int
-		for _, field := range strings.Fields(d[1:end]) {
+		for field := range strings.FieldsSeq(d[1:end]) {
 			n, err := strconv.Atoi(field)
 			if err != nil {
 				t.Fatalf("path command %q: %v", d[:end], err)

@@ -54,7 +54,7 @@ func OpenFile(path string, create bool) (*Box, error) {
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("keys file %s: mode %04o lets others read it; make it 0600", path, info.Mode().Perm())
 	}
-	data, err := os.ReadFile(path) //nolint:gosec // the path is the operator's setting
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("keys file: %w", err)
 	}
@@ -119,7 +119,7 @@ func createFile(path string) error {
 	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	d, err := os.Open(dir) //nolint:gosec // the operator's setting
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

@@ -458,7 +458,7 @@ func encodeCursor(p Position) string {
 
 func decodeCursor(s string) (*Position, error) {
 	if s == "" {
-		return nil, nil
+		return nil, nil //nolint:nilnil // no cursor is the beginning
 	}
 	b, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil || len(b) < 3 || b[0] != tagString {

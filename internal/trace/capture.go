@@ -137,9 +137,9 @@ func fit(f firm.Firm, events []*epcis.Event, raws []store.Item[rawDoc], doc capt
 // captureID is the same for the same events of the same firm, so that a repeated capture finds itself.
 func captureID(f firm.Firm, events []*epcis.Event) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s\n", f.ID)
+	_, _ = fmt.Fprintf(h, "%s\n", f.ID) // a hash takes everything
 	for _, e := range events {
-		fmt.Fprintf(h, "%s\n%s\n", storageID(f, e), e.HashID())
+		_, _ = fmt.Fprintf(h, "%s\n%s\n", storageID(f, e), e.HashID())
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -62,7 +62,7 @@ func (c *chain) weight() uint32 {
 	if c.shares {
 		return 1
 	}
-	return 4 + 2*uint32(len(c.history)) //nolint:gosec // at most maxNodes × maxNodeFacts
+	return 4 + 2*uint32(len(c.history))
 }
 
 // fact is an event with what the public chain says of it.
@@ -289,8 +289,8 @@ func render(c *chain, firms map[string]firm.Firm, places map[string]firm.Place, 
 	if c.product == nil {
 		return steps
 	}
-	for i := len(usualStages) - 1; i >= 0; i-- {
-		if stage := usualStages[i]; !have[stage] {
+	for i, stage := range slices.Backward(usualStages) {
+		if !have[stage] {
 			steps = insertMissing(steps, i, Step{Stage: stage, Title: stageNames[stage].in(tag), Provenance: ProvMissing})
 		}
 	}

@@ -10,11 +10,12 @@ import (
 	"time"
 	"unicode"
 
+	"golang.org/x/text/width"
+
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/gs1"
 	"github.com/haisu-trace/haisu/internal/store"
-	"golang.org/x/text/width"
 )
 
 // MaxForeignCodes is how many codes one request may carry.

@@ -68,13 +68,13 @@ func (f *facts) verdict() *Answer {
 }
 
 func rank(x Finding) int {
-	switch {
-	case x.Kind == "recall" || x.Kind == "warning":
+	switch x.Kind {
+	case "recall", "warning":
 		if x.Match == "possible" {
 			return severity["possible"]
 		}
 		return severity[x.Kind] + 4 - warning.Level(x.Level).Rank()
-	case x.Kind == "notice":
+	case "notice":
 		return severity["notice"]
 	}
 	return severity[x.Code]

@@ -94,7 +94,7 @@ func insertAndReport(ctx context.Context, path, arg string, opts ...Option) erro
 		})
 	}
 	wg.Wait()
-	return errors.Join(append(errs, e.Close())...)
+	return errors.Join(errors.Join(errs...), e.Close())
 }
 
 func insertOne(ctx context.Context, e *Engine, id string) error {

@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/haisu-trace/haisu/internal/store"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/haisu-trace/haisu/internal/store"
 )
 
 // conn is one connection with its prepared statements. It uses the driver directly: database/sql would add a lock, a
@@ -75,7 +76,7 @@ func named(values ...driver.Value) []driver.NamedValue {
 }
 
 // do runs a statement and gives how many rows it changed.
-func (c *conn) do(text string, values ...driver.Value) (int64, error) {
+func (c *conn) do(text string, values ...driver.Value) (int64, error) { //nolint:unparam // the number belongs to exec, which it wraps
 	r, err := c.exec(text, named(values...))
 	if err != nil {
 		return 0, err

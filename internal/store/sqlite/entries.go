@@ -94,16 +94,16 @@ func decodeEntries(b []byte) ([]entry, error) {
 }
 
 // diff walks two sorted lists and gives what only the first and only the second has.
-func diff(old, new []entry) (gone, added []entry) {
-	for len(old) > 0 && len(new) > 0 {
-		switch d := old[0].compare(new[0]); {
+func diff(before, after []entry) (gone, added []entry) {
+	for len(before) > 0 && len(after) > 0 {
+		switch d := before[0].compare(after[0]); {
 		case d < 0:
-			gone, old = append(gone, old[0]), old[1:]
+			gone, before = append(gone, before[0]), before[1:]
 		case d > 0:
-			added, new = append(added, new[0]), new[1:]
+			added, after = append(added, after[0]), after[1:]
 		default:
-			old, new = old[1:], new[1:]
+			before, after = before[1:], after[1:]
 		}
 	}
-	return append(gone, old...), append(added, new...)
+	return append(gone, before...), append(added, after...)
 }

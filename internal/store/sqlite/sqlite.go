@@ -92,7 +92,7 @@ func Open(ctx context.Context, path string, opts ...Option) (*Engine, error) {
 	_, statErr := os.Stat(abs)
 	if errors.Is(statErr, fs.ErrNotExist) {
 		// SQLite would let others read it, and gives its other files the mode of this one.
-		f, err := os.OpenFile(abs, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's setting
+		f, err := os.OpenFile(abs, os.O_CREATE|os.O_RDWR, 0o600)
 		if err == nil {
 			err = f.Close()
 		}

@@ -69,7 +69,7 @@ func traced(t *testing.T, name string, inserts int) (calls []*call, dir string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	calls, err = parseTrace(f)
 	if err != nil {
 		t.Fatal(err)

@@ -251,7 +251,7 @@ func (w *writer) begin() error {
 		if now.After(deadline) {
 			return fmt.Errorf("no write lock for %v: %w", w.busy, err)
 		}
-		time.Sleep(50*time.Microsecond + rand.N(time.Millisecond))
+		time.Sleep(50*time.Microsecond + rand.N(time.Millisecond)) //nolint:forbidigo // the lock is another process's, so there is no signal; 100 µs to a few ms
 	}
 }
 
