@@ -180,3 +180,22 @@ func TestStreamsBeginAfterADevice(t *testing.T) {
 		}
 	}
 }
+
+func TestAPushTokenBelongsToOneDevice(t *testing.T) {
+	t.Parallel()
+	s, _ := setup(t)
+	ctx := t.Context()
+	old, _ := register(t, s)
+	reinstalled, _ := register(t, s)
+	other, _ := register(t, s)
+	must(t, s.SetPushToken(ctx, other.ID, "another-phone"))
+	for range 2 { // a phone repeats its requests
+		must(t, s.SetPushToken(ctx, old.ID, "phone"))
+		must(t, s.SetPushToken(ctx, reinstalled.ID, "phone"))
+	}
+	devices, err := s.Devices(ctx, []string{old.ID, reinstalled.ID, other.ID})
+	must(t, err)
+	if devices[old.ID].PushToken != "" || devices[reinstalled.ID].PushToken != "phone" || devices[other.ID].PushToken != "another-phone" {
+		t.Fatalf("%+v", devices)
+	}
+}

@@ -77,6 +77,7 @@ type Hasher interface {
 // Service keeps devices.
 type Service struct {
 	devices   *store.Collection[Device]
+	owners    *store.Collection[owner] // of push tokens, by their keyed hash
 	holdings  *store.Collection[Holding]
 	exposures *store.Collection[Exposure]
 	hasher    Hasher
@@ -102,6 +103,9 @@ func Open(ctx context.Context, eng store.Engine, hasher Hasher, now clock.Now) (
 			return eq, store.K(id)
 		},
 	}}}); err != nil {
+		return nil, err
+	}
+	if s.owners, err = store.Open(ctx, eng, store.Def[owner]{Name: "push_tokens"}); err != nil {
 		return nil, err
 	}
 	if s.holdings, err = store.Open(ctx, eng, store.Def[Holding]{Name: "holdings", Feed: true, Indexes: []store.Index[Holding]{
@@ -189,12 +193,36 @@ func (s *Service) Devices(ctx context.Context, ids []string) (map[string]Device,
 	return out, nil
 }
 
-// SetPushToken sets the token under which FCM knows the device; empty removes it. Invalid.
+// owner says which device a push token belongs to.
+type owner struct {
+	Device string `json:"device"`
+}
+
+// SetPushToken sets the token under which FCM knows the device; empty removes it. A token reaches one phone, so it is taken from the
+// device that had it before, which a reinstalled app leaves behind; else that phone would be told twice. Invalid.
 func (s *Service) SetPushToken(ctx context.Context, id, token string) error {
 	if len(token) > maxToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return fault.InvalidFields(fault.Field{Pointer: "/token", Code: "push_token", Detail: "printable ASCII without spaces, at most 4096 bytes"})
 	}
 	_, err := s.devices.Update(ctx, id, func(d *Device) error { d.PushToken = token; return nil })
+	if err != nil || token == "" {
+		return err
+	}
+	key := s.hasher.Hash("push_token", token)
+	before, err := s.owners.Get(ctx, key)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if before.V.Device == id {
+		return nil
+	}
+	// The claim comes last: whoever dies before it finds the old owner again when the phone repeats its request.
+	if before.V.Device != "" {
+		if err := s.DropPushToken(ctx, before.V.Device, token); err != nil {
+			return err
+		}
+	}
+	_, err = s.owners.Upsert(ctx, key, func(o *owner) error { o.Device = id; return nil })
 	return err
 }
 
