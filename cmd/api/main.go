@@ -17,7 +17,7 @@ func main() {
 	switch {
 	case err == nil:
 	case errors.Is(err, errUsage):
-		os.Exit(2) //nolint:gocritic // nothing is left to clean up
+		os.Exit(2) // without stop: nothing is left to clean up
 	default:
 		fmt.Fprintln(os.Stderr, "api:", err)
 		os.Exit(1)

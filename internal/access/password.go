@@ -72,7 +72,7 @@ func (s *Service) verify(ctx context.Context, encoded, password string) (bool, e
 		return false, err
 	}
 	defer release()
-	got := argon2.IDKey([]byte(password), salt, passes, memory, lanes, uint32(len(want)))
+	got := argon2.IDKey([]byte(password), salt, passes, memory, lanes, uint32(len(want))) // hashLen
 	return subtle.ConstantTimeCompare(got, want) == 1, nil
 }
 

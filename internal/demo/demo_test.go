@@ -43,10 +43,10 @@ var collections = []string{
 }
 
 // TestLoaded looks at one load from all sides; its parts leave the data as they are, but for the scans of the last.
-func TestLoaded(t *testing.T) {
+func TestLoaded(t *testing.T) { //nolint:tparallel // the parts share one load, and the last adds scans to it
 	t.Parallel()
 	b := loaded(t)
-	for _, part := range []struct {
+	for _, part := range []struct { //nolint:paralleltest // see above
 		name string
 		test func(*testing.T, *loadedBundle)
 	}{

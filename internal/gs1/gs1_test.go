@@ -186,7 +186,7 @@ func TestParsePath(t *testing.T) {
 	}
 }
 
-func TestParsePathDoesNotAllocate(t *testing.T) {
+func TestParsePathDoesNotAllocate(t *testing.T) { //nolint:paralleltest // AllocsPerRun refuses to run in parallel
 	for _, path := range []string{"/01/06901234567892", "/01/06901234567892/10/L2026A/21/abcdefgh12345678/", "/01/06901234567892/22/2A/21/x"} {
 		if n := testing.AllocsPerRun(100, func() {
 			if _, err := ParsePath(path); err != nil {

@@ -31,7 +31,7 @@ func eachOperation(t *testing.T, f func(t *testing.T, method, path string, op *o
 	}
 }
 
-func TestContractOperations(t *testing.T) {
+func TestContractOperations(t *testing.T) { //nolint:tparallel // each operation is compared with those before it
 	t.Parallel()
 	var tags, seen []string
 	for _, tag := range contracttest.Load(t).Doc.Tags {
@@ -88,7 +88,7 @@ func wantsProblems(t *testing.T, method string, op *openapi3.Operation) {
 	}
 }
 
-func TestContractSchemas(t *testing.T) {
+func TestContractSchemas(t *testing.T) { //nolint:tparallel // eachOperation goes through them in turn, for the test above
 	t.Parallel()
 	doc := contracttest.Load(t).Doc
 	for name, s := range doc.Components.Schemas {

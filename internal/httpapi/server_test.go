@@ -96,9 +96,11 @@ func TestLogHoldsNoSecretsAndNoPeople(t *testing.T) {
 		}
 	}
 	var line struct {
-		Operation, Method, Actor string
-		Status                   int
-		RequestID                string `json:"request_id"`
+		Operation string `json:"operation"`
+		Method    string `json:"method"`
+		Actor     string `json:"actor"`
+		Status    int    `json:"status"`
+		RequestID string `json:"request_id"`
 	}
 	first, _, _ := strings.Cut(logged, "\n")
 	if err := json.Unmarshal([]byte(first), &line); err != nil || line.Operation != operationIDs(t)[0] || line.Status == 0 || line.RequestID == "" || line.Actor != "device" {

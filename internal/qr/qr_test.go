@@ -150,7 +150,7 @@ func TestSVGIsReadable(t *testing.T) {
 			t.Fatal(err)
 		}
 		var doc svgDoc
-		if err := xml.Unmarshal(data, &doc); err != nil {
+		if err := xml.Unmarshal(data, &doc); err != nil { //nolint:musttag // XMLName is known by its name
 			t.Fatal(err)
 		}
 		if len(doc.Paths) != 2 || len(doc.Others) != 0 || len(doc.Paths[1].Attrs) != 0 || bytes.Contains(data, []byte("script")) {

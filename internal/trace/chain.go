@@ -62,7 +62,7 @@ func (c *chain) weight() uint32 {
 	if c.shares {
 		return 1
 	}
-	return 4 + 2*uint32(len(c.history))
+	return 4 + 2*uint32(len(c.history)) // at most maxNodes × maxNodeFacts
 }
 
 // fact is an event with what the public chain says of it.

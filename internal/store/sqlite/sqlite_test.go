@@ -40,7 +40,7 @@ func TestSuite(t *testing.T) {
 }
 
 // TestSuiteOnOneFile has all tests share one file, each with handles of its own, as many processes would.
-func TestSuiteOnOneFile(t *testing.T) {
+func TestSuiteOnOneFile(t *testing.T) { //nolint:tparallel // one subtest, which keeps the file until its parallel parts have ended
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "t.db")
 	reopen := func(t *testing.T, now clock.Now) store.Engine {
