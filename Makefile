@@ -41,6 +41,7 @@ ferretdb: ## Run the store's sequential tests through the MongoDB engine against
 .PHONY: lint
 lint: $(LINTER) ## Check style and import arrows (.golangci.yml)
 	$(LINTER) run $(PKG)
+	cd internal/store/mongo/ferretdb && $(CURDIR)/$(LINTER) run ./...
 
 # Built once from the module proxy, outside go.mod: the linter's hundreds of modules are none of the program's.
 $(LINTER):

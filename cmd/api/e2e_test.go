@@ -566,3 +566,27 @@ func TestImportSafetyGate(t *testing.T) {
 		return r.StatusCode == 200 && len(r.json(t)["items"].([]any)) > 0
 	})
 }
+
+// Every real document that must be refused is refused over HTTP, with a pointer to the place.
+func TestInvalidDocumentsAreRefusedWithAPointer(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../../shared/data/epcis/invalid/*.json")
+	check(t, err)
+	if len(files) == 0 {
+		t.Skip("the real data folder shared/data is not beside the project")
+	}
+	if len(files) != 8 {
+		t.Fatalf("%d files", len(files))
+	}
+	p := start(t, map[string]string{"DATA_DIR": t.TempDir(), "DEMO": "off"})
+	seller := bearer(p.sellerKey("haikou-df", "-grants", "9521141,4023333,0614141"))
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		check(t, err)
+		problem := p.do(nil, "POST", "/epcis/capture", seller, string(data), 422).json(t)
+		pointer, ok := at(t, problem, "errors", 0, "pointer").(string)
+		if !ok || !strings.HasPrefix(pointer, "/epcisBody/eventList/") {
+			t.Errorf("%s: pointer %q", filepath.Base(file), pointer)
+		}
+	}
+}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/haisu-trace/haisu/internal/clock/clocktest"
+
 	"github.com/haisu-trace/haisu/internal/consumer"
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/gs1"
@@ -27,23 +29,6 @@ const (
 	gtinA = gs1.GTIN("06901234567892")
 	gtinB = gs1.GTIN("06901234567908")
 )
-
-type fakeClock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (c *fakeClock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *fakeClock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
 
 // fakeGraph knows what is made of what, and the brand of every product.
 type fakeGraph struct {
@@ -126,7 +111,7 @@ type bundle struct {
 	*Service
 	t         *testing.T
 	engine    store.Engine
-	clock     *fakeClock
+	clock     *clocktest.Clock
 	warnings  *warning.Service
 	consumers *consumer.Service
 	graph     *fakeGraph
@@ -145,14 +130,14 @@ func setup(t *testing.T) *bundle {
 	box, err := secret.OpenFile(filepath.Join(dir, "keys.json"), true)
 	must(t, err)
 	b := &bundle{
-		t: t, engine: eng, clock: &fakeClock{t: time.Date(2026, 11, 24, 4, 0, 0, 0, time.UTC)}, names: map[string]string{},
+		t: t, engine: eng, clock: clocktest.New(time.Date(2026, 11, 24, 4, 0, 0, 0, time.UTC)), names: map[string]string{},
 		graph: &fakeGraph{made: map[gs1.Ref]gs1.Ref{}}, sender: &fakeSender{answer: map[string]Sent{}},
 		by: warning.Author{ID: "o", Name: "Officer", Authority: "hainan"},
 	}
 	log := slog.New(slog.DiscardHandler)
-	b.warnings, err = warning.Open(ctx, eng, warning.Options{Now: b.clock.now, Log: log})
+	b.warnings, err = warning.Open(ctx, eng, warning.Options{Now: b.clock.Now, Log: log})
 	must(t, err)
-	b.consumers, err = consumer.Open(ctx, eng, box, b.clock.now)
+	b.consumers, err = consumer.Open(ctx, eng, box, b.clock.Now)
 	must(t, err)
 	b.Service = b.open("one")
 	return b
@@ -161,11 +146,11 @@ func setup(t *testing.T) *bundle {
 // open opens a fan-out as another process would.
 func (b *bundle) open(owner string) *Service {
 	b.t.Helper()
-	leases, err := store.OpenLeases(b.t.Context(), b.engine, owner, 10*time.Second, b.clock.now)
+	leases, err := store.OpenLeases(b.t.Context(), b.engine, owner, 10*time.Second, b.clock.Now)
 	must(b.t, err)
 	s, err := Open(b.t.Context(), Deps{
 		Engine: b.engine, Warnings: b.warnings, InForce: b.warnings.Matcher(), Consumers: b.consumers, Graph: b.graph, Sender: b.sender,
-		Leases: leases, Now: b.clock.now, Log: slog.New(slog.DiscardHandler),
+		Leases: leases, Now: b.clock.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	must(b.t, err)
 	return s
@@ -195,7 +180,7 @@ func (b *bundle) holds(device string, g gs1.GTIN, lot string) {
 
 func (b *bundle) scans(device string, ref gs1.Ref) {
 	b.t.Helper()
-	must(b.t, b.consumers.RecordExposure(b.t.Context(), device, ref, b.clock.now()))
+	must(b.t, b.consumers.RecordExposure(b.t.Context(), device, ref, b.clock.Now()))
 }
 
 func (b *bundle) subscribes(device string, subs ...consumer.Subscription) {
@@ -237,7 +222,7 @@ func (b *bundle) rounds() {
 	b.t.Helper()
 	feeds := b.feeds()
 	b.round(b.t.Context(), feeds)
-	b.clock.add(closingDelay + time.Second)
+	b.clock.Advance(closingDelay + time.Second)
 	b.round(b.t.Context(), feeds)
 	b.round(b.t.Context(), feeds)
 }
@@ -343,7 +328,7 @@ func TestWhoWasToldIsWalkedInOrderOverManyChunks(t *testing.T) {
 	for i := range 20 {
 		b.holds(b.device(fmt.Sprintf("late%02d", i)), gtinA, "X")
 	}
-	b.clock.add(closingDelay + time.Second)
+	b.clock.Advance(closingDelay + time.Second)
 	b.rounds()
 	if got := b.told(); len(got) != n+20 {
 		t.Fatalf("told %d", len(got))
@@ -386,7 +371,7 @@ func TestACrashRepeatsAChunkAndLosesNobody(t *testing.T) {
 		t.Fatalf("%d told while the dead process's lease lasts", len(got))
 	}
 	for range 5 {
-		b.clock.add(6 * time.Second)
+		b.clock.Advance(6 * time.Second)
 		b.round(ctx, feeds)
 	}
 	if got := b.told(); len(got) != n-chunkSize {
@@ -413,7 +398,7 @@ func TestAnUnpublishedCursorIsNotMovedByAnOldHolder(t *testing.T) {
 	if _, ok, err := two.Leases.Try(ctx, "expand/"+m.ID()); err != nil || ok {
 		t.Fatalf("two holders: %v", err)
 	}
-	b.clock.add(11 * time.Second)
+	b.clock.Advance(11 * time.Second)
 	held, ok, err := two.Leases.Try(ctx, "expand/"+m.ID())
 	must(t, err)
 	if !ok {
@@ -451,10 +436,10 @@ func TestResultsOfThePushService(t *testing.T) {
 		t.Error("exactly the dead token is to be dropped")
 	}
 	b.sender.answer = nil
-	b.clock.add(30 * time.Second)
+	b.clock.Advance(30 * time.Second)
 	b.round(ctx, b.feeds())
 	b.wantTold("before its time")
-	b.clock.add(31 * time.Second)
+	b.clock.Advance(31 * time.Second)
 	b.round(ctx, b.feeds())
 	b.wantTold("after its time", "1 busy holding true")
 	if items, _, err := b.Inbox(ctx, silent.ID, time.Time{}, "", 10); err != nil || len(items) != 1 || items[0].ID != m.ID() {
@@ -474,7 +459,7 @@ func TestAStaleMessageIsNotSent(t *testing.T) {
 	b.sender.answer = nil
 	_, err := b.warnings.Retract(ctx, b.by, m.No, warning.Change{Reason: lang.ZhEn("更正", "Wrong")})
 	must(t, err)
-	b.clock.add(2 * time.Hour)
+	b.clock.Advance(2 * time.Hour)
 	b.rounds()
 	b.wantTold("only the newest", "2 busy told_before true")
 }
@@ -503,11 +488,11 @@ func TestALateSubscriptionIsNotFloodedWithOldWarnings(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.publish(content(warning.Orange, "L1"))
-	b.clock.add(time.Second)
+	b.clock.Advance(time.Second)
 	b.subscribes(b.device("at-once"), consumer.Subscription{Kind: consumer.SubAll})
 	b.rounds()
 	b.wantTold("at the moment of publication", "1 at-once subscription true")
-	b.clock.add(time.Hour)
+	b.clock.Advance(time.Hour)
 	b.subscribes(b.device("an-hour-later"), consumer.Subscription{Kind: consumer.SubAll})
 	b.rounds()
 	b.wantTold("an hour later")

@@ -77,11 +77,11 @@ func TestAChunkOfLongReasonsFitsIntoADocument(t *testing.T) {
 			break
 		}
 		total += len(c.Deliveries)
-		b.clock.add(time.Minute)
+		b.clock.Advance(time.Minute)
 		stored, mine, err := b.put(ctx, fmt.Sprint(n), c)
 		must(t, err)
-		if !mine || !stored.Created.Equal(b.clock.now()) {
-			t.Fatalf("stored at %v, it says %v", b.clock.now(), stored.Created)
+		if !mine || !stored.Created.Equal(b.clock.Now()) {
+			t.Fatalf("stored at %v, it says %v", b.clock.Now(), stored.Created)
 		}
 	}
 	if total != chunkSize {

@@ -182,15 +182,7 @@ func (s *Service) ByToken(ctx context.Context, token string) (Device, error) {
 
 // Devices gives those devices that exist, by ID.
 func (s *Service) Devices(ctx context.Context, ids []string) (map[string]Device, error) {
-	docs, err := s.devices.GetMany(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[string]Device, len(docs))
-	for id, d := range docs {
-		out[id] = d.V
-	}
-	return out, nil
+	return s.devices.Values(ctx, ids)
 }
 
 // owner says which device a push token belongs to.

@@ -167,15 +167,7 @@ func (s *Service) Get(ctx context.Context, id string) (Firm, error) {
 
 // GetMany gives those firms that exist.
 func (s *Service) GetMany(ctx context.Context, ids []string) (map[string]Firm, error) {
-	docs, err := s.firms.GetMany(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[string]Firm, len(docs))
-	for id, d := range docs {
-		out[id] = d.V
-	}
-	return out, nil
+	return s.firms.Values(ctx, ids)
 }
 
 // PutPlace creates or replaces a place; its URI may be an SGLN in any form. Invalid.
@@ -191,15 +183,7 @@ func (s *Service) PutPlace(ctx context.Context, p Place) error {
 
 // Places gives those places that exist, by canonical URI.
 func (s *Service) Places(ctx context.Context, uris []string) (map[string]Place, error) {
-	docs, err := s.places.GetMany(ctx, uris)
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[string]Place, len(docs))
-	for id, d := range docs {
-		out[id] = d.V
-	}
-	return out, nil
+	return s.places.Values(ctx, uris)
 }
 
 func notFound(err error, id string) error {

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/haisu-trace/haisu/internal/clock/clocktest"
+
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/haisu-trace/haisu/internal/store"
@@ -242,7 +244,7 @@ func TestRateLimit(t *testing.T) {
 
 func TestLimiterForgetsWhatIsFull(t *testing.T) {
 	t.Parallel()
-	clk := &testClock{now: now}
+	clk := clocktest.New(now)
 	l := newLimiter(Rate{Every: time.Second, Burst: 1}, clk.Now)
 	for i := range sweepBuckets {
 		l.take(strconv.Itoa(i))

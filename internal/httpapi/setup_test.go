@@ -12,7 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
+
+	"github.com/haisu-trace/haisu/internal/clock/clocktest"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -25,13 +26,13 @@ type bundle struct {
 	app   *fiber.App
 	fakes *fakes
 	log   *syncBuffer
-	clock *testClock
+	clock *clocktest.Clock
 }
 
 // setup builds a server. change may alter its dependencies first.
 func setup(t testing.TB, change ...func(*Deps)) *bundle {
 	t.Helper()
-	b := &bundle{fakes: newFakes(), log: &syncBuffer{}, clock: &testClock{now: now}}
+	b := &bundle{fakes: newFakes(), log: &syncBuffer{}, clock: clocktest.New(now)}
 	var tokens atomic.Int64
 	deps := Deps{
 		Version: "0.1.0", PublicURL: "https://haisu.example", Services: b.fakes.services(),
@@ -127,21 +128,4 @@ func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
-}
-
-type testClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *testClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *testClock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
 }

@@ -221,6 +221,19 @@ func (c *Collection[T]) GetMany(ctx context.Context, ids []string) (map[string]D
 	return out, nil
 }
 
+// Values gives those documents that exist, by ID, without their revisions.
+func (c *Collection[T]) Values(ctx context.Context, ids []string) (map[string]T, error) {
+	docs, err := c.GetMany(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]T, len(docs))
+	for id, d := range docs {
+		out[id] = d.V
+	}
+	return out, nil
+}
+
 // maxTries bounds the retries of Update. With 64 writers on one document each loses at most 63 rounds.
 const maxTries = 100
 

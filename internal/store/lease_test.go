@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/haisu-trace/haisu/internal/clock/clocktest"
+
 	"github.com/haisu-trace/haisu/internal/store"
 	"github.com/haisu-trace/haisu/internal/store/sqlite"
 	"github.com/haisu-trace/haisu/internal/store/storetest"
@@ -20,7 +22,7 @@ type leaseBundle struct {
 	*testing.T
 	ctx            context.Context
 	eng            *lossy
-	aClock, bClock *storetest.Clock
+	aClock, bClock *clocktest.Clock
 	a, b           *store.Leases
 }
 
@@ -41,7 +43,7 @@ func setupLeases(t *testing.T) *leaseBundle {
 	return l
 }
 
-func (l *leaseBundle) open(owner string, c *storetest.Clock) *store.Leases {
+func (l *leaseBundle) open(owner string, c *clocktest.Clock) *store.Leases {
 	l.Helper()
 	leases, err := store.OpenLeases(l.ctx, l.eng, owner, term, c.Now)
 	l.want(err, nil)

@@ -125,7 +125,7 @@ func TestWhatCannotBeStoredIsRefusedBeforeItIsDecided(t *testing.T) {
 	if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "/epcisBody/eventList/1 event_too_large") {
 		t.Fatalf("got %v", err)
 	}
-	b.clock.add(recoverAfter + time.Second)
+	b.clock.Advance(recoverAfter + time.Second)
 	if n, err := b.Recover(t.Context()); n != 0 || err != nil {
 		t.Fatalf("something was decided: %d, %v", n, err)
 	}
@@ -136,14 +136,14 @@ func TestACaptureThatCannotBeCompletedHoldsUpNoOther(t *testing.T) {
 	b := setup(t)
 	u := b.goods()
 	ctx := t.Context()
-	must(t, b.captures.Insert(ctx, "a-broken", captureDoc{Firm: b.maker.ID, State: captureRunning, Raws: []string{"gone"}, Created: b.clock.now()}))
+	must(t, b.captures.Insert(ctx, "a-broken", captureDoc{Firm: b.maker.ID, State: captureRunning, Raws: []string{"gone"}, Created: b.clock.Now()}))
 	e, err := epcis.DecodeEvent([]byte(`{"@context":["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"],`+
 		event("ObjectEvent", "OBSERVE", "retail_selling", "2026-01-06T00:00:00Z", `"epcList":["`+node(u.Ref())+`"]`)[1:]), CaptureLimits)
 	must(t, err)
 	r := rawItem(b.maker, e)
 	must(t, b.raws.Insert(ctx, r.ID, r.V))
-	must(t, b.captures.Insert(ctx, "b-sound", captureDoc{Firm: b.maker.ID, State: captureRunning, Raws: []string{r.ID}, Created: b.clock.now()}))
-	b.clock.add(recoverAfter + time.Second)
+	must(t, b.captures.Insert(ctx, "b-sound", captureDoc{Firm: b.maker.ID, State: captureRunning, Raws: []string{r.ID}, Created: b.clock.Now()}))
+	b.clock.Advance(recoverAfter + time.Second)
 	if n, err := b.Recover(ctx); n != 1 || err == nil || !strings.Contains(err.Error(), "a-broken") {
 		t.Fatalf("recovered %d, %v", n, err)
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/haisu-trace/haisu/internal/clock/clocktest"
+
 	"github.com/haisu-trace/haisu/internal/epcis"
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/gs1"
@@ -26,25 +28,8 @@ type bundle struct {
 	firms     *firm.Service
 	warnings  *fakeWarnings
 	exposures *fakeExposures
-	clock     *fakeClock
+	clock     *clocktest.Clock
 	maker     firm.Firm
-}
-
-type fakeClock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (c *fakeClock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *fakeClock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
 }
 
 type fakeWarnings struct {
@@ -84,7 +69,7 @@ const (
 func setup(t *testing.T) *bundle {
 	t.Helper()
 	ctx := t.Context()
-	b := &bundle{t: t, warnings: &fakeWarnings{}, exposures: &fakeExposures{}, clock: &fakeClock{t: time.Date(2026, 11, 24, 4, 0, 0, 0, time.UTC)}}
+	b := &bundle{t: t, warnings: &fakeWarnings{}, exposures: &fakeExposures{}, clock: clocktest.New(time.Date(2026, 11, 24, 4, 0, 0, 0, time.UTC))}
 	dir := t.TempDir()
 	eng, err := sqlite.Open(ctx, filepath.Join(dir, "t.db"))
 	must(t, err)
@@ -92,12 +77,12 @@ func setup(t *testing.T) *bundle {
 	b.engine = eng
 	box, err := secret.OpenFile(filepath.Join(dir, "keys.json"), true)
 	must(t, err)
-	b.firms, err = firm.Open(ctx, eng, b.clock.now)
+	b.firms, err = firm.Open(ctx, eng, b.clock.Now)
 	must(t, err)
-	notices, err := notice.Open(ctx, eng, b.clock.now)
+	notices, err := notice.Open(ctx, eng, b.clock.Now)
 	must(t, err)
 	b.Service, err = Open(ctx, Deps{
-		Engine: eng, Firms: b.firms, Warnings: b.warnings, Notices: notices, Exposures: b.exposures, Hasher: box, Now: b.clock.now,
+		Engine: eng, Firms: b.firms, Warnings: b.warnings, Notices: notices, Exposures: b.exposures, Hasher: box, Now: b.clock.Now,
 	})
 	must(t, err)
 	b.maker = b.firm(firm.Firm{ID: "maker", Name: lang.ZhEn("酒厂", "Distillery"), Kind: firm.Producer, Prefixes: []string{"690123456"}})

@@ -347,8 +347,8 @@ func TestACaptureThatDiedIsCompleted(t *testing.T) {
 		ids = append(ids, r.ID)
 	}
 	id := captureID(b.maker, doc.Events)
-	must(t, b.captures.Insert(ctx, id, captureDoc{Firm: b.maker.ID, State: captureRunning, Raws: ids, Created: b.clock.now()}))
-	part := document(b.maker, doc.Events[1], b.clock.now())[0]
+	must(t, b.captures.Insert(ctx, id, captureDoc{Firm: b.maker.ID, State: captureRunning, Raws: ids, Created: b.clock.Now()}))
+	part := document(b.maker, doc.Events[1], b.clock.Now())[0]
 	part.V.Capture = id
 	must(t, b.events.Insert(ctx, part.ID, part.V))
 
@@ -361,7 +361,7 @@ func TestACaptureThatDiedIsCompleted(t *testing.T) {
 	if n, err := b.Recover(ctx); err != nil || n != 0 {
 		t.Fatalf("a young capture was recovered: %d, %v", n, err)
 	}
-	b.clock.add(recoverAfter + time.Second)
+	b.clock.Advance(recoverAfter + time.Second)
 	if n, err := b.Recover(ctx); err != nil || n != 1 {
 		t.Fatalf("recovered %d, %v", n, err)
 	}

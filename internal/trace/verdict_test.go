@@ -108,11 +108,11 @@ func TestTwoPlacesWithinAnHourAreSuspicious(t *testing.T) {
 	b := setup(t)
 	u := b.goods()
 	b.scan(u.Ref(), "me", "海口")
-	b.clock.add(10 * time.Minute)
+	b.clock.Advance(10 * time.Minute)
 	if a := b.scan(u.Ref(), "me", "三亚"); a.Headline.Status != HeadCodeValid {
 		t.Fatalf("my own second scan: %+v", a.Headline)
 	}
-	b.clock.add(10 * time.Minute)
+	b.clock.Advance(10 * time.Minute)
 	a := b.scan(u.Ref(), "you", "海口")
 	if a.Headline.Status != HeadSuspicious || a.Findings[0].Code != "far_apart" || a.Scan.Count != 2 {
 		t.Fatalf("somebody else: %+v %+v", a.Headline, a.Scan)
@@ -181,9 +181,9 @@ func TestScansAfterTheSaleAreCountedAndFade(t *testing.T) {
 	if a := b.scan(u.Ref(), "buyer", "counter 7"); a.Headline.Status != HeadCodeValid {
 		t.Fatalf("on display: %+v", a.Headline)
 	}
-	b.clock.add(time.Hour)
-	b.capture(b.maker, event("ObjectEvent", "OBSERVE", "retail_selling", b.clock.now().Format(time.RFC3339), `"epcList":["`+node(u.Ref())+`"]`))
-	b.clock.add(time.Hour)
+	b.clock.Advance(time.Hour)
+	b.capture(b.maker, event("ObjectEvent", "OBSERVE", "retail_selling", b.clock.Now().Format(time.RFC3339), `"epcList":["`+node(u.Ref())+`"]`))
+	b.clock.Advance(time.Hour)
 	for i := range manyScannersAfterSale {
 		if a := b.scan(u.Ref(), fmt.Sprintf("stranger %d", i), ""); a.Headline.Status != HeadCodeValid {
 			t.Fatalf("stranger %d: %+v", i, a.Headline)
@@ -192,7 +192,7 @@ func TestScansAfterTheSaleAreCountedAndFade(t *testing.T) {
 	if a := b.scan(u.Ref(), "one more", ""); a.Headline.Status != HeadSuspicious {
 		t.Fatalf("after %d strangers: %+v", manyScannersAfterSale, a.Headline)
 	}
-	b.clock.add(countedFor)
+	b.clock.Advance(countedFor)
 	b.recent.byRef.InvalidateAll() // as it does after recentMaxAge
 	if a := b.scan(u.Ref(), "much later", ""); a.Headline.Status != HeadCodeValid || a.Scan.Count != 2*manyScannersAfterSale+3 {
 		t.Fatalf("much later: %+v %+v", a.Headline, a.Scan)

@@ -213,13 +213,9 @@ func listError(err error) error {
 // Heads gives the list entries of warnings by number, for search results; unknown numbers are left out. At most
 // store.MaxBatch numbers.
 func (s *Service) Heads(ctx context.Context, nos []string) (map[string]Head, error) {
-	docs, err := s.heads.GetMany(ctx, nos)
+	heads, err := s.heads.Values(ctx, nos)
 	if err != nil {
 		return nil, fmt.Errorf("read warnings: %w", err)
 	}
-	out := make(map[string]Head, len(docs))
-	for no, d := range docs {
-		out[no] = d.V
-	}
-	return out, nil
+	return heads, nil
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/haisu-trace/haisu/internal/clock/clocktest"
+
 	"github.com/haisu-trace/haisu/internal/store"
 	"github.com/haisu-trace/haisu/internal/store/storetest"
 )
@@ -22,7 +24,7 @@ type bundle struct {
 	*testing.T
 	*Engine
 	ctx   context.Context
-	clock *storetest.Clock
+	clock *clocktest.Clock
 }
 
 func setup(t *testing.T, opts ...Option) *bundle {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/haisu-trace/haisu/internal/clock/clocktest"
+
 	"github.com/haisu-trace/haisu/internal/store"
 )
 
@@ -19,7 +21,7 @@ type bundle struct {
 	ctx   context.Context
 	f     Factory
 	eng   store.Engine
-	clock *Clock
+	clock *clocktest.Clock
 	coll  string
 	spec  store.Spec
 }

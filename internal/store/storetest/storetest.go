@@ -4,9 +4,10 @@ package storetest
 
 import (
 	"slices"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/haisu-trace/haisu/internal/clock/clocktest"
 
 	"github.com/haisu-trace/haisu/internal/clock"
 	"github.com/haisu-trace/haisu/internal/store"
@@ -50,25 +51,5 @@ type testCase struct {
 
 var sequential = slices.Concat(crudTests, scanTests, expiryTests, feedTests, indexTests)
 
-// Clock is a time that tests move. It is safe for concurrent use.
-type Clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-// NewClock starts at a fixed time.
-func NewClock() *Clock { return &Clock{t: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)} }
-
-// Now tells the time.
-func (c *Clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-// Advance moves the time on.
-func (c *Clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
+// NewClock is a clock that stands at a fixed time.
+func NewClock() *clocktest.Clock { return clocktest.New(time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)) }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/haisu-trace/haisu/internal/clock/clocktest"
+
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/haisu-trace/haisu/internal/store"
@@ -22,7 +24,7 @@ type bundle struct {
 	*testing.T
 	p     *proxy
 	e     *mongo.Engine
-	clock *storetest.Clock
+	clock *clocktest.Clock
 }
 
 func setup(t *testing.T) *bundle {
