@@ -76,7 +76,8 @@ func (a *app) prepareDemo(ctx context.Context, out io.Writer) (*demonstration, e
 			return nil, fmt.Errorf("demonstration data: %w", err)
 		}
 		took := time.Since(start)
-		debug.FreeOSMemory()                                                                                                                // the load leaves some 40 MB behind that serving does not need
+		// The load leaves some 40 MB behind that serving does not need.
+		debug.FreeOSMemory()
 		_, _ = fmt.Fprintf(out, "Demonstration data loaded in %.1f s: %d firms, %d products, %d lots, %d units, %d events, %d warnings.\n", // a lost line is no failure
 			took.Seconds(), summary.Firms, summary.Products, summary.Lots, summary.Units, summary.Events, summary.Warnings)
 	}
