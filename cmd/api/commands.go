@@ -38,11 +38,11 @@ func within(ctx context.Context, cfg *config, w io.Writer, do func(a *app) error
 
 func addOperator(ctx context.Context, args []string, getenv func(string) string, io streams) error {
 	var n access.NewOperator
-	var role string
+	var roles string
 	cfg, rest, err := parse("operator add", args, getenv, io, func(fs *flag.FlagSet) {
 		fs.StringVar(&n.Name, "operator-name", "", "the officer's name, as it is shown")
 		fs.StringVar(&n.Authority, "authority", "", "the body that the officer acts for")
-		fs.StringVar(&role, "role", string(access.Officer), "officer (drafts and publishes warnings) or viewer")
+		fs.StringVar(&roles, "roles", "officer,publisher", "what the operator may do, separated by commas: "+fmt.Sprint(access.Roles))
 	})
 	if err != nil {
 		return err
@@ -50,7 +50,10 @@ func addOperator(ctx context.Context, args []string, getenv func(string) string,
 	if err := want(rest, 1, "one argument: the login"); err != nil {
 		return err
 	}
-	n.Login, n.Role = rest[0], access.Role(role)
+	n.Login = rest[0]
+	for _, r := range list(roles) {
+		n.Roles = append(n.Roles, access.Role(r))
+	}
 	_, _ = fmt.Fprint(io.err, "Password (at least 12 characters): ")
 	line, err := bufio.NewReader(io.in).ReadString('\n')
 	if n.Password = strings.TrimRight(line, "\r\n"); n.Password == "" {

@@ -98,7 +98,7 @@ func (a *app) demoLogins(ctx context.Context, seller string) (logins, error) {
 	}
 	l = logins{Login: "demo-" + clock.Token(3), Password: clock.Token(10), SellerFirm: seller}
 	e, err := a.access.AddOperator(ctx, access.NewOperator{
-		Login: l.Login, Name: "演示员 Demo Officer", Authority: demoAuthority, Role: access.Officer, Password: l.Password,
+		Login: l.Login, Name: "演示员 Demo Officer", Authority: demoAuthority, Roles: []access.Role{access.Officer, access.Publisher}, Password: l.Password,
 	})
 	if err != nil {
 		return l, err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,32 +18,38 @@ import (
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/secret"
 	"github.com/haisu-trace/haisu/internal/store"
+	"github.com/haisu-trace/haisu/internal/warning"
 )
 
-// Role is what an operator may do.
-type Role string
-
-// The roles.
-const (
-	Officer Role = "officer" // drafts and publishes warnings
-	Viewer  Role = "viewer"  // reads
-)
-
-// The kinds of principals.
+// The kinds of principals. The empty kind is anyone.
 const (
 	KindOperator = "operator"
 	KindSeller   = "seller"
+	KindDevice   = "device"
+	KindFiler    = "filer"
 )
 
-// Principal is who is asking.
+// AllClasses in Principal.Classes stands for every class of products.
+const AllClasses = "*"
+
+// Principal is who is asking. The zero value is anyone.
 type Principal struct {
-	Kind      string // KindOperator or KindSeller
-	ID        string // an operator's login or a key's ID
-	Name      string
-	Role      Role   // operators
-	Authority string // operators: the body that they act for
-	Firm      string // sellers
+	Kind string
+	ID   string // an operator's login, a key's ID or a device's ID
+	Name string
+
+	Roles     []Role        // operators
+	Authority string        // operators: the body that they act for; its successor, once it was merged
+	Classes   []string      // operators: the product categories that the authority is competent for, or AllClasses
+	Level     warning.Level // operators: up to which they publish; "" is none
+
+	Firm   string  // sellers
+	Scopes []Scope // sellers
+	Test   bool    // sellers: the key is for the firm's test tenant
 }
+
+// Has says whether an operator has a role.
+func (p *Principal) Has(r Role) bool { return slices.Contains(p.Roles, r) }
 
 // SessionTerm is how long a session lasts.
 const SessionTerm = 8 * time.Hour
@@ -56,7 +63,7 @@ const (
 type operator struct {
 	Name      string    `json:"name"`
 	Authority string    `json:"authority"`
-	Role      Role      `json:"role"`
+	Roles     []Role    `json:"roles"`
 	Password  string    `json:"password"`  // argon2id, PHC string format
 	TOTP      string    `json:"totp"`      // sealed
 	LastStep  int64     `json:"last_step"` // the newest one-time code used: a code works once
@@ -108,7 +115,7 @@ func Open(ctx context.Context, eng store.Engine, box *secret.Box, now clock.Now)
 // NewOperator is an operator to add.
 type NewOperator struct {
 	Login, Name, Authority string
-	Role                   Role
+	Roles                  []Role
 	Password               string // at least 12 characters
 }
 
@@ -129,8 +136,8 @@ func (s *Service) AddOperator(ctx context.Context, n NewOperator) (Enrolment, er
 	if len([]rune(n.Password)) < 12 || len(n.Password) > 200 {
 		bad = append(bad, fault.Field{Pointer: "/password", Code: "password_length", Detail: "12 to 200 characters"})
 	}
-	if n.Role != Officer && n.Role != Viewer {
-		bad = append(bad, fault.Field{Pointer: "/role", Code: "role", Detail: "officer or viewer"})
+	if len(n.Roles) == 0 || slices.ContainsFunc(n.Roles, func(r Role) bool { return !slices.Contains(Roles, r) }) {
+		bad = append(bad, fault.Field{Pointer: "/roles", Code: "role", Detail: fmt.Sprintf("one or more of %v", Roles)})
 	}
 	if strings.TrimSpace(n.Authority) == "" {
 		bad = append(bad, fault.Field{Pointer: "/authority", Code: "required", Detail: "the body that the operator acts for"})
@@ -151,7 +158,7 @@ func (s *Service) AddOperator(ctx context.Context, n NewOperator) (Enrolment, er
 		return Enrolment{}, err
 	}
 	err = s.operators.Insert(ctx, n.Login, operator{
-		Name: n.Name, Authority: n.Authority, Role: n.Role, Password: hash, TOTP: sealed, Created: s.now().UTC(),
+		Name: n.Name, Authority: n.Authority, Roles: n.Roles, Password: hash, TOTP: sealed, Created: s.now().UTC(),
 	})
 	if errors.Is(err, store.ErrExists) {
 		return Enrolment{}, fault.New(fault.Conflict, "login_taken", "the login %q is taken", n.Login).Because(err)
@@ -224,7 +231,9 @@ func (s *Service) useCode(ctx context.Context, login, code string) error {
 }
 
 func principal(login string, o operator) Principal {
-	return Principal{Kind: KindOperator, ID: login, Name: o.Name, Role: o.Role, Authority: o.Authority}
+	return Principal{
+		Kind: KindOperator, ID: login, Name: o.Name, Roles: o.Roles, Authority: o.Authority, Classes: []string{AllClasses}, Level: warning.Red,
+	}
 }
 
 var errToken = fault.New(fault.Unauthenticated, "unauthenticated", "the session or key is unknown or has ended")
@@ -275,7 +284,7 @@ func (s *Service) sellerKey(ctx context.Context, token string) (Principal, error
 	if !equal(d.V.Hash, s.box.Hash("seller_key", token)) {
 		return Principal{}, errToken
 	}
-	return Principal{Kind: KindSeller, ID: id, Name: d.V.Label, Firm: d.V.Firm}, nil
+	return Principal{Kind: KindSeller, ID: id, Name: d.V.Label, Firm: d.V.Firm, Scopes: Scopes}, nil
 }
 
 // Logout ends a session. A session that has ended already is no error.

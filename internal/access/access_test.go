@@ -47,7 +47,7 @@ func must(t *testing.T, err error) {
 
 func (b *bundle) add(login string) (totpSecret string) {
 	b.t.Helper()
-	e, err := b.AddOperator(b.t.Context(), NewOperator{Login: login, Name: "Chen Yu", Authority: "hainan", Role: Officer, Password: password})
+	e, err := b.AddOperator(b.t.Context(), NewOperator{Login: login, Name: "Chen Yu", Authority: "hainan", Roles: []Role{Officer, Publisher}, Password: password})
 	must(b.t, err)
 	return e.TOTPSecret
 }
@@ -72,7 +72,7 @@ func TestASessionOpensAndEnds(t *testing.T) {
 	must(t, err)
 	p, err := b.Authenticate(ctx, s.Token)
 	must(t, err)
-	if p.ID != "chen.yu" || p.Kind != KindOperator || p.Role != Officer || p.Authority != "hainan" || !strings.HasPrefix(s.Token, "hs_") {
+	if p.ID != "chen.yu" || p.Kind != KindOperator || !p.Has(Officer) || p.Authority != "hainan" || !strings.HasPrefix(s.Token, "hs_") {
 		t.Fatalf("%+v", p)
 	}
 	must(t, b.Logout(ctx, s.Token))
@@ -169,12 +169,12 @@ func TestBadOperatorsAreRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.add("chen.yu")
-	_, err := b.AddOperator(t.Context(), NewOperator{Login: "chen.yu", Authority: "a", Role: Viewer, Password: password})
+	_, err := b.AddOperator(t.Context(), NewOperator{Login: "chen.yu", Authority: "a", Roles: []Role{Viewer}, Password: password})
 	if fault.CodeOf(err) != "login_taken" {
 		t.Errorf("taken: %v", err)
 	}
-	_, err = b.AddOperator(t.Context(), NewOperator{Login: "Chen Yu", Role: "boss", Password: "short"})
-	for _, pointer := range []string{"/login", "/password", "/role", "/authority"} {
+	_, err = b.AddOperator(t.Context(), NewOperator{Login: "Chen Yu", Roles: []Role{"boss"}, Password: "short"})
+	for _, pointer := range []string{"/login", "/password", "/roles", "/authority"} {
 		if err == nil || !strings.Contains(err.Error(), pointer) {
 			t.Errorf("%s is not in %v", pointer, err)
 		}

@@ -349,24 +349,6 @@ func (e NoticeSource) Valid() bool {
 	}
 }
 
-// Defines values for OperatorRole.
-const (
-	OperatorRoleOfficer OperatorRole = "officer"
-	OperatorRoleViewer  OperatorRole = "viewer"
-)
-
-// Valid indicates whether the value is a known member of the OperatorRole enum.
-func (e OperatorRole) Valid() bool {
-	switch e {
-	case OperatorRoleOfficer:
-		return true
-	case OperatorRoleViewer:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for Platform.
 const (
 	PlatformAndroid Platform = "android"
@@ -403,6 +385,36 @@ func (e Provenance) Valid() bool {
 	case ProvenanceMissing:
 		return true
 	case ProvenanceVerified:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Role.
+const (
+	RoleAdministrator Role = "administrator"
+	RoleAuditor       Role = "auditor"
+	RoleOfficer       Role = "officer"
+	RolePublisher     Role = "publisher"
+	RoleRegistrar     Role = "registrar"
+	RoleViewer        Role = "viewer"
+)
+
+// Valid indicates whether the value is a known member of the Role enum.
+func (e Role) Valid() bool {
+	switch e {
+	case RoleAdministrator:
+		return true
+	case RoleAuditor:
+		return true
+	case RoleOfficer:
+		return true
+	case RolePublisher:
+		return true
+	case RoleRegistrar:
+		return true
+	case RoleViewer:
 		return true
 	default:
 		return false
@@ -815,14 +827,11 @@ type NoticeSource string
 // Operator defines model for Operator.
 type Operator struct {
 	// Authority The body that the operator acts for.
-	Authority string       `json:"authority"`
-	Login     string       `json:"login"`
-	Name      string       `json:"name"`
-	Role      OperatorRole `json:"role"`
+	Authority string `json:"authority"`
+	Login     string `json:"login"`
+	Name      string `json:"name"`
+	Roles     []Role `json:"roles"`
 }
-
-// OperatorRole defines model for Operator.Role.
-type OperatorRole string
 
 // Platform defines model for Platform.
 type Platform string
@@ -907,6 +916,9 @@ type RegisteredDevice struct {
 	// Token The device's token. Shown once.
 	Token string `json:"token"`
 }
+
+// Role A part of what an operator may do.
+type Role string
 
 // Serial A serial number, in the characters of GS1 (AI 21). Case matters.
 //

@@ -57,7 +57,7 @@ func (k *call) actor() string {
 // author is the officer who acts. Forbidden for operators who only read.
 func author(ctx context.Context) (warning.Author, error) {
 	p := callFrom(ctx).principal
-	if p.Role != access.Officer {
+	if !p.Has(access.Officer) && !p.Has(access.Publisher) {
 		return warning.Author{}, refuse(http.StatusForbidden, "not_an_officer", "this is for officers who may draft and publish warnings")
 	}
 	return warning.Author{ID: p.ID, Name: p.Name, Authority: p.Authority}, nil

@@ -39,10 +39,10 @@ var seller = firm.Firm{ID: "cdf-haikou", Name: lang.ZhEn("海口免税店", "Hai
 var sellerPrincipal = access.Principal{Kind: access.KindSeller, ID: "7k2m9q4t", Name: "ERP", Firm: seller.ID}
 
 var officerPrincipal = access.Principal{
-	Kind: access.KindOperator, ID: "chen.yu", Name: "陈宇", Role: access.Officer, Authority: authorityNow,
+	Kind: access.KindOperator, ID: "chen.yu", Name: "陈宇", Roles: []access.Role{access.Officer, access.Publisher}, Authority: authorityNow,
 }
 
-var viewerPrincipal = access.Principal{Kind: access.KindOperator, ID: "lin.mei", Name: "林梅", Role: access.Viewer, Authority: authorityNow}
+var viewerPrincipal = access.Principal{Kind: access.KindOperator, ID: "lin.mei", Name: "林梅", Roles: []access.Role{access.Viewer}, Authority: authorityNow}
 
 var device = consumer.Device{ID: "5v8x0z1b3d6f9h2j", Platform: consumer.Android, Lang: lang.ZhHans, City: "三亚", Created: now}
 

@@ -1,6 +1,10 @@
 package httpapi
 
-import "context"
+import (
+	"context"
+
+	"github.com/haisu-trace/haisu/internal/access"
+)
 
 // CreateSession logs an officer in.
 func (s *server) CreateSession(ctx context.Context, req CreateSessionRequestObject) (CreateSessionResponseObject, error) {
@@ -11,7 +15,7 @@ func (s *server) CreateSession(ctx context.Context, req CreateSessionRequestObje
 	return CreateSession201JSONResponse{
 		Token: v.Token, Expires: v.Expires,
 		Operator: Operator{
-			Login: v.Operator.ID, Name: v.Operator.Name, Role: OperatorRole(v.Operator.Role), Authority: v.Operator.Authority,
+			Login: v.Operator.ID, Name: v.Operator.Name, Roles: rolesBody(v.Operator.Roles), Authority: v.Operator.Authority,
 		},
 	}, nil
 }
@@ -22,4 +26,12 @@ func (s *server) DeleteSession(ctx context.Context, _ DeleteSessionRequestObject
 		return nil, err
 	}
 	return DeleteSession204Response{}, nil
+}
+
+func rolesBody(roles []access.Role) []Role {
+	out := make([]Role, len(roles))
+	for i, r := range roles {
+		out[i] = Role(r)
+	}
+	return out
 }
