@@ -49,6 +49,7 @@ type recent struct {
 	firstAt  int64
 	total    int
 	visitors map[string]tally // those that are told, at most maxRecent
+	lately   int              // how many of them have counted scans
 	unknown  tally            // scans whose visitor is not told: each counts as somebody else's
 	places   map[string]int64 // when last
 	last     scanDoc          // the last one with a place
@@ -78,6 +79,7 @@ func (r *recent) add(d scanDoc, now int64) {
 	if d.Visitor != "" {
 		t = r.visitors[d.Visitor]
 	}
+	fresh := t.counted == 0
 	t.scans++
 	t.last = d.At
 	if now-d.At < countedFor.Milliseconds() {
@@ -90,6 +92,9 @@ func (r *recent) add(d scanDoc, now int64) {
 		r.unknown = t
 	} else if _, known := r.visitors[d.Visitor]; known || len(r.visitors) < maxRecent {
 		r.visitors[d.Visitor] = t
+		if fresh && t.counted > 0 {
+			r.lately++
+		}
 	}
 	if d.Place == "" {
 		return
@@ -130,27 +135,20 @@ type seen struct {
 func (r *recent) seen(d scanDoc, soldAt time.Time) seen {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := seen{firstAt: r.firstAt, others: r.total, visitors: r.unknown.counted}
+	s := seen{firstAt: r.firstAt, others: r.total, visitors: r.unknown.counted + r.lately}
 	s.near = r.far(d) || r.nearAt != 0 && d.At-r.nearAt < nearFor.Milliseconds()
-	own, known := r.visitors[d.Visitor]
-	if known {
+	if own, known := r.visitors[d.Visitor]; known {
 		s.others -= own.scans
+		if own.counted > 0 {
+			s.visitors--
+		}
 	}
 	s.others = min(s.others, maxRecent)
-	for who, t := range r.visitors {
-		if t.counted > 0 && who != d.Visitor {
-			s.visitors++
-			if !soldAt.IsZero() && t.last > soldAt.UnixMilli() {
-				s.afterSale++
-			}
-		}
-	}
 	if !soldAt.IsZero() {
-		for _, at := range r.unknown.times {
-			if at > soldAt.UnixMilli() {
-				s.afterSale++
-			}
-		}
+		s.afterSale = r.since(soldAt.UnixMilli(), d.Visitor)
+	}
+	if len(r.places) == 0 {
+		return s
 	}
 	for place, at := range r.places {
 		if d.At-at < countedFor.Milliseconds() {
@@ -161,6 +159,21 @@ func (r *recent) seen(d scanDoc, soldAt time.Time) seen {
 	slices.SortFunc(s.places, func(a, b string) int { return cmp.Or(cmp.Compare(r.places[b], r.places[a]), cmp.Compare(a, b)) })
 	s.places = s.places[:min(len(s.places), 8)]
 	return s
+}
+
+// since counts the visitors but one whose last counted scan is after a moment.
+func (r *recent) since(at int64, but string) (n int) {
+	for who, t := range r.visitors {
+		if t.counted > 0 && who != but && t.last > at {
+			n++
+		}
+	}
+	for _, t := range r.unknown.times {
+		if t > at {
+			n++
+		}
+	}
+	return n
 }
 
 // recentCache keeps the scans of codes that are being scanned. Other replicas' scans show after recentMaxAge.
