@@ -18,6 +18,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/gs1"
 	"github.com/haisu-trace/haisu/internal/lang"
+	"github.com/haisu-trace/haisu/internal/privacy"
 	"github.com/haisu-trace/haisu/internal/secret"
 	"github.com/haisu-trace/haisu/internal/store"
 	"github.com/haisu-trace/haisu/internal/store/sqlite"
@@ -137,7 +138,9 @@ func setup(t *testing.T) *bundle {
 	log := slog.New(slog.DiscardHandler)
 	b.warnings, err = warning.Open(ctx, eng, warning.Options{Now: b.clock.Now, Log: log})
 	must(t, err)
-	b.consumers, err = consumer.Open(ctx, eng, box, b.clock.Now)
+	vault, err := privacy.Open(ctx, eng, box, b.clock.Now)
+	must(t, err)
+	b.consumers, err = consumer.Open(ctx, consumer.Deps{Engine: eng, Hasher: box, Vault: vault, Now: b.clock.Now})
 	must(t, err)
 	b.Service = b.open("one")
 	return b
