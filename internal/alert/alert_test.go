@@ -110,7 +110,7 @@ func (f *fakeSender) take() []string {
 
 type bundle struct {
 	*Service
-	t         *testing.T
+	t         testing.TB
 	engine    store.Engine
 	clock     *clocktest.Clock
 	warnings  *warning.Service
@@ -121,7 +121,7 @@ type bundle struct {
 	names     map[string]string // device ID → name in the test
 }
 
-func setup(t *testing.T) *bundle {
+func setup(t testing.TB) *bundle {
 	t.Helper()
 	ctx := t.Context()
 	dir := t.TempDir()
@@ -159,7 +159,7 @@ func (b *bundle) open(owner string) *Service {
 	return s
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ func BenchmarkOpen(b *testing.B) {
 	plain := "+86 138 0000 0000 (evenings)  "
 	sealed := v.seal(b, record, field, plain)
 	open := func(b *testing.B) {
+		b.Helper()
 		if _, err := v.Vault.Open(b.Context(), record, field, sealed); err != nil {
 			b.Fatal(err)
 		}

@@ -260,7 +260,7 @@ func TestRotation(t *testing.T) {
 	}
 	seen := 0
 	n, err := b.Rewrap(ctx, func(s int) { seen = s })
-	if err != nil || n == 0 || n >= 39 || seen != 40 {
+	if err != nil || n == 0 || n > 39 || seen != 40 {
 		t.Fatalf("%d rewrapped, %d seen, %v", n, seen, err)
 	}
 	if n, err := b.Rewrap(ctx, nil); err != nil || n != 0 {
@@ -335,9 +335,9 @@ func TestASealedFieldIsNeverWrittenInClear(t *testing.T) {
 	}
 	c, err := store.Open(t.Context(), b.eng, store.Def[doc]{Name: "cases"})
 	must(t, err)
-	for _, clear := range []Sealed{"王小明", "s1.", "s1.!!!!", "s1.AAAA"} {
-		if err := c.Insert(t.Context(), "x", doc{clear}); err == nil {
-			t.Errorf("%q was written", clear)
+	for _, plain := range []Sealed{"王小明", "s1.", "s1.!!!!", "s1.AAAA"} {
+		if err := c.Insert(t.Context(), "x", doc{plain}); err == nil {
+			t.Errorf("%q was written", plain)
 		}
 	}
 	s := Sealed(b.seal(t, "case/1", "texts.name", "x"))
@@ -378,7 +378,7 @@ func TestMarkdownHasEveryLineOfTheMap(t *testing.T) {
 			t.Errorf("%s %s is missing", f.Collection, f.Name)
 		}
 	}
-	for _, line := range strings.Split(md, "\n") {
+	for line := range strings.SplitSeq(md, "\n") {
 		if strings.HasPrefix(line, "| `") && strings.Count(line, "|") != 7 && strings.Count(line, "|") != 3 {
 			t.Errorf("a broken row: %s", line)
 		}
