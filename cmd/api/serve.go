@@ -82,6 +82,7 @@ func (a *app) work(ctx context.Context, server *fiber.App, ln net.Listener, aler
 	g, ctx := errgroup.WithContext(ctx)
 	for _, run := range []func(context.Context) error{
 		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.sweep,
+		func(ctx context.Context) error { return a.box.Run(ctx, a.log) },
 	} {
 		g.Go(func() error { return run(ctx) })
 	}
@@ -143,7 +144,7 @@ func (a *app) sweep(ctx context.Context) error {
 	t := time.NewTicker(sweepEvery)
 	defer t.Stop()
 	for {
-		for _, sweep := range []func(context.Context, int) (int, error){a.access.Sweep, a.cases.Sweep} {
+		for _, sweep := range []func(context.Context, int) (int, error){a.access.Sweep, a.cases.Sweep, a.consumers.Sweep, a.vault.Sweep} {
 			if _, err := sweep(ctx, store.MaxBatch); err != nil && ctx.Err() == nil {
 				a.log.ErrorContext(ctx, "sweep", "error", err)
 			}

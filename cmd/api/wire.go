@@ -19,6 +19,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/clock"
 	"github.com/haisu-trace/haisu/internal/consumer"
 	"github.com/haisu-trace/haisu/internal/firm"
+	"github.com/haisu-trace/haisu/internal/privacy"
 	"github.com/haisu-trace/haisu/internal/searchsync"
 	"github.com/haisu-trace/haisu/internal/secret"
 	"github.com/haisu-trace/haisu/internal/store"
@@ -39,6 +40,7 @@ type app struct {
 	log       *slog.Logger
 	engine    store.Engine
 	box       *secret.Box
+	vault     *privacy.Vault
 	firms     *firm.Service
 	access    *access.Service
 	warnings  *warning.Service
@@ -67,6 +69,9 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 		return nil, err
 	}
 	a.closers = append(a.closers, a.engine.Close)
+	if a.vault, err = privacy.Open(ctx, a.engine, a.box, time.Now); err != nil {
+		return nil, err
+	}
 	if a.firms, err = firm.Open(ctx, a.engine, time.Now); err != nil {
 		return nil, err
 	}
@@ -79,7 +84,7 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	if a.notices, err = notice.Open(ctx, a.engine, time.Now); err != nil {
 		return nil, err
 	}
-	if a.consumers, err = consumer.Open(ctx, a.engine, a.box, time.Now); err != nil {
+	if a.consumers, err = consumer.Open(ctx, consumer.Deps{Engine: a.engine, Hasher: a.box, Vault: a.vault, Now: time.Now}); err != nil {
 		return nil, err
 	}
 	if a.trace, err = trace.Open(ctx, trace.Deps{
@@ -88,7 +93,7 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	}); err != nil {
 		return nil, err
 	}
-	if a.cases, err = casefile.Open(ctx, a.engine, a.box, nil, time.Now, log); err != nil {
+	if a.cases, err = casefile.Open(ctx, casefile.Deps{Engine: a.engine, Hasher: a.box, Vault: a.vault, Now: time.Now, Log: log}); err != nil {
 		return nil, err
 	}
 	return a, nil

@@ -50,6 +50,7 @@ const (
 	StateUnreachable = "unreachable" // the push token was dead
 	StateFailed      = "failed"      // refused for a reason that a retry does not mend
 	StateSuperseded  = "superseded"  // a newer message came first; that one is sent
+	StateErased      = "erased"      // the device is erased: why it was told is gone, and it is in no inbox
 )
 
 // Delivery is one device's share of a message.
@@ -83,17 +84,21 @@ const (
 )
 
 var chunkDef = store.Def[chunk]{Name: "deliveries", Indexes: []store.Index[chunk]{
-	{Name: byDevice, Version: "1", Keys: func(_ string, c *chunk) ([]store.Key, store.Key) {
-		eq := make([]store.Key, len(c.Deliveries))
-		for i, d := range c.Deliveries {
-			eq[i] = store.K(d.Device)
+	{Name: byDevice, Version: "2", Keys: func(_ string, c *chunk) ([]store.Key, store.Key) {
+		eq := make([]store.Key, 0, len(c.Deliveries))
+		for _, d := range c.Deliveries {
+			if d.State != StateErased {
+				eq = append(eq, store.K(d.Device))
+			}
 		}
 		return eq, store.K(c.Created)
 	}},
-	{Name: byTold, Version: "1", Keys: func(_ string, c *chunk) ([]store.Key, store.Key) {
-		eq := make([]store.Key, len(c.Deliveries))
-		for i, d := range c.Deliveries {
-			eq[i] = store.K(c.No, d.Device)
+	{Name: byTold, Version: "2", Keys: func(_ string, c *chunk) ([]store.Key, store.Key) {
+		eq := make([]store.Key, 0, len(c.Deliveries))
+		for _, d := range c.Deliveries {
+			if d.State != StateErased {
+				eq = append(eq, store.K(c.No, d.Device))
+			}
 		}
 		return eq, store.K(c.Rev)
 	}},
@@ -183,7 +188,7 @@ type mark struct {
 	Fence int64  `json:"fence"`
 }
 
-// Open declares the collections.
+// Open declares the collections, and tells the consumers' service that the inboxes are kept here.
 func Open(ctx context.Context, deps Deps) (*Service, error) {
 	s := &Service{Deps: deps}
 	for lane := range s.nudge {
@@ -196,6 +201,7 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 	if s.marks, err = store.Open(ctx, deps.Engine, store.Def[mark]{Name: "alert_marks"}); err != nil {
 		return nil, err
 	}
+	deps.Consumers.UseInbox(s)
 	return s, nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/gs1"
 	"github.com/haisu-trace/haisu/internal/lang"
+	"github.com/haisu-trace/haisu/internal/privacy"
 	"github.com/haisu-trace/haisu/internal/secret"
 	"github.com/haisu-trace/haisu/internal/store"
 	"github.com/haisu-trace/haisu/internal/store/sqlite"
@@ -109,7 +110,7 @@ func (f *fakeSender) take() []string {
 
 type bundle struct {
 	*Service
-	t         *testing.T
+	t         testing.TB
 	engine    store.Engine
 	clock     *clocktest.Clock
 	warnings  *warning.Service
@@ -120,7 +121,7 @@ type bundle struct {
 	names     map[string]string // device ID → name in the test
 }
 
-func setup(t *testing.T) *bundle {
+func setup(t testing.TB) *bundle {
 	t.Helper()
 	ctx := t.Context()
 	dir := t.TempDir()
@@ -137,7 +138,9 @@ func setup(t *testing.T) *bundle {
 	log := slog.New(slog.DiscardHandler)
 	b.warnings, err = warning.Open(ctx, eng, warning.Options{Now: b.clock.Now, Log: log})
 	must(t, err)
-	b.consumers, err = consumer.Open(ctx, eng, box, b.clock.Now)
+	vault, err := privacy.Open(ctx, eng, box, b.clock.Now)
+	must(t, err)
+	b.consumers, err = consumer.Open(ctx, consumer.Deps{Engine: eng, Hasher: box, Vault: vault, Now: b.clock.Now})
 	must(t, err)
 	b.Service = b.open("one")
 	return b
@@ -156,7 +159,7 @@ func (b *bundle) open(owner string) *Service {
 	return s
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

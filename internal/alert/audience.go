@@ -323,7 +323,7 @@ func (s *Service) told(no string, rev int, late bool, device, reason string) fun
 		var out []entry
 		for _, d := range p.Items {
 			for _, del := range d.V.Deliveries {
-				if del.Device > device {
+				if del.Device > device && del.State != StateErased {
 					out = append(out, entry{del.Device, Reason{Code: reason, Certain: true}})
 				}
 			}

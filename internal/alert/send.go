@@ -85,6 +85,35 @@ func (s *Service) sendChunk(ctx context.Context, d store.Doc[chunk], held *store
 
 // sendPending sends to the devices that have a push token, group by group of one reason, and gives the longest pause asked for.
 func (s *Service) sendPending(ctx context.Context, m *warning.Message, c *chunk) (wait time.Duration, err error) {
+	groups, to, err := s.addresses(ctx, m, c)
+	if err != nil {
+		return 0, err
+	}
+	for out, at := range groups {
+		group := make([]Address, len(at))
+		for i, k := range at {
+			group[i] = to[k]
+		}
+		for i, r := range s.Sender.Send(ctx, out, group) {
+			del := &c.Deliveries[at[i]]
+			del.State, del.Detail = r.State, r.Detail
+			wait = max(wait, r.RetryAfter)
+			if r.State == StateUnreachable {
+				if err := s.Consumers.DropPushToken(ctx, del.Device, group[i].Token); err != nil {
+					return wait, err
+				}
+			}
+		}
+	}
+	return wait, nil
+}
+
+// detailUnreadable is of a delivery that waits because its device's push token does not open.
+const detailUnreadable = "token_unreadable"
+
+// addresses gives the addresses of the pending deliveries, by their place in the chunk, and the places that share a reason. It settles the
+// deliveries that have no address.
+func (s *Service) addresses(ctx context.Context, m *warning.Message, c *chunk) (map[Outgoing][]int, map[int]Address, error) {
 	ids := make([]string, 0, len(c.Deliveries))
 	for _, del := range c.Deliveries {
 		if del.State == StatePending {
@@ -93,39 +122,38 @@ func (s *Service) sendPending(ctx context.Context, m *warning.Message, c *chunk)
 	}
 	devices, err := s.Consumers.Devices(ctx, ids)
 	if err != nil {
-		return 0, err
+		return nil, nil, err
 	}
-	groups := map[Outgoing][]int{}
+	tokens, unreadable, err := s.Consumers.PushTokens(ctx, devices)
+	if err != nil {
+		return nil, nil, err
+	}
+	groups, to := map[Outgoing][]int{}, map[int]Address{}
+	var first error
 	for i := range c.Deliveries {
 		del := &c.Deliveries[i]
 		if del.State != StatePending {
 			continue
 		}
-		if devices[del.Device].PushToken == "" {
+		d, exists := devices[del.Device]
+		token := tokens[del.Device]
+		switch {
+		case !exists: // it was erased while the chunk was being written
+			del.erase()
+		case unreadable[del.Device] != nil:
+			del.Detail, first = detailUnreadable, unreadable[del.Device]
+		case token == "":
 			del.State = StateInbox
-			continue
-		}
-		out := Outgoing{Message: m, Reason: del.Reasons[0].Code, Certain: del.Reasons[0].Certain}
-		groups[out] = append(groups[out], i)
-	}
-	for out, at := range groups {
-		to := make([]Address, len(at))
-		for i, k := range at {
-			v := devices[c.Deliveries[k].Device]
-			to[i] = Address{Device: v.ID, Token: v.PushToken, Platform: v.Platform, Lang: v.Lang}
-		}
-		for i, r := range s.Sender.Send(ctx, out, to) {
-			del := &c.Deliveries[at[i]]
-			del.State, del.Detail = r.State, r.Detail
-			wait = max(wait, r.RetryAfter)
-			if r.State == StateUnreachable {
-				if err := s.Consumers.DropPushToken(ctx, del.Device, to[i].Token); err != nil {
-					return wait, err
-				}
-			}
+		default:
+			out := Outgoing{Message: m, Reason: del.Reasons[0].Code, Certain: del.Reasons[0].Certain}
+			groups[out] = append(groups[out], i)
+			to[i] = Address{Device: d.ID, Token: token, Platform: d.Platform, Lang: d.Lang}
 		}
 	}
-	return wait, nil
+	if first != nil {
+		s.Log.ErrorContext(ctx, "push tokens do not open; tried again later", "devices", len(unreadable), "error", first)
+	}
+	return groups, to, nil
 }
 
 // settle decides whether the chunk is done, and when it is tried again.

@@ -16,6 +16,8 @@ import (
 	"github.com/haisu-trace/haisu/internal/casefile/deadline"
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/lang"
+	"github.com/haisu-trace/haisu/internal/privacy"
+	"github.com/haisu-trace/haisu/internal/privacy/privacytest"
 	"github.com/haisu-trace/haisu/internal/secret"
 	"github.com/haisu-trace/haisu/internal/store"
 	"github.com/haisu-trace/haisu/internal/store/sqlite"
@@ -28,10 +30,11 @@ var (
 
 type bundle struct {
 	*Service
-	eng  store.Engine
-	keys *secret.Box
-	mu   sync.Mutex
-	at   time.Time
+	eng   store.Engine
+	keys  *secret.Box
+	vault *privacy.Vault
+	mu    sync.Mutex
+	at    time.Time
 }
 
 func (b *bundle) now() time.Time {
@@ -63,10 +66,23 @@ func setup(t *testing.T) *bundle {
 	if b.keys, err = secret.OpenFile(filepath.Join(dir, "keys"), true); err != nil {
 		t.Fatal(err)
 	}
-	if b.Service, err = Open(t.Context(), eng, b.keys, nil, b.now, slog.New(slog.DiscardHandler)); err != nil {
+	if b.vault, err = privacy.Open(t.Context(), eng, b.keys, b.now); err != nil {
 		t.Fatal(err)
 	}
+	b.Service = b.open(t, func(*Deps) {})
 	return b
+}
+
+// open opens the service over the same store, with other dependencies.
+func (b *bundle) open(t *testing.T, with func(d *Deps)) *Service {
+	t.Helper()
+	d := Deps{Engine: b.eng, Hasher: b.keys, Vault: b.vault, Now: b.now, Log: slog.New(slog.DiscardHandler)}
+	with(&d)
+	s, err := Open(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func sample() NewComplaint {
@@ -122,25 +138,20 @@ func TestNothingPersonalIsStoredInClear(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, coll := range []string{"cases", "case_claims"} {
-		recs, err := b.eng.All(t.Context(), coll, "", store.MaxBatch)
-		if err != nil || len(recs) != 1 {
-			t.Fatal(len(recs), err)
-		}
-		stored := recs[0].ID + string(recs[0].Body)
-		for _, text := range []string{
-			"王小明", "138 0000", "wang@", "结块", "免税店", "退货", r.Secret, strings.ReplaceAll(r.Secret, " ", ""), "a-key-of-the-phone",
-		} {
-			if strings.Contains(stored, text) {
-				t.Errorf("%s holds %q in clear", coll, text)
-			}
+	canaries := []string{
+		"王小明", "138 0000", "wang@", "结块", "免税店", "退货", r.Secret, strings.ReplaceAll(r.Secret, " ", ""), "a-key-of-the-phone",
+	}
+	stored := privacytest.Check(t, b.eng, canaries, "cases", "case_claims", "data_keys")
+	for coll, recs := range stored {
+		if len(recs) != 1 {
+			t.Errorf("%d records in %s", len(recs), coll)
 		}
 	}
 	got, err := b.Read(t.Context(), r.No)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.GTIN, c.Kind, c.Lang = "08715658002512", Complaint, lang.ZhHans
+	c.GTIN, c.Kind, c.Lang, c.Stage = "08715658002512", Complaint, lang.ZhHans, StageMarket
 	if !reflect.DeepEqual(got.Complaint, c) {
 		t.Fatalf("%+v, want %+v", got.Complaint, c)
 	}
@@ -156,16 +167,18 @@ func TestSealedFieldsCannotBeMoved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, move := range []func(v *document){
-		func(v *document) { v.Sealed["contact/name"] = d.V.Sealed["contact/name"] },
-		func(v *document) { v.Sealed["contact/name"] = v.Sealed["what"] },
-	} {
-		if _, err := b.cases.Update(ctx, to.No, func(v *document) error { move(v); return nil }); err != nil {
+	move := func(change func(v *document)) (Record, error) {
+		t.Helper()
+		if _, err := b.cases.Update(ctx, to.No, func(v *document) error { change(v); return nil }); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.Read(ctx, to.No); err == nil || fault.KindOf(err) != fault.Internal {
-			t.Fatalf("read a field of another place: %v", err)
-		}
+		return b.Read(ctx, to.No)
+	}
+	if got, err := move(func(v *document) { v.Texts.Name = d.V.Texts.Name }); err != nil || got.Complaint.Contact.Name != "" || !got.Erased {
+		t.Fatalf("the name of another case: %+v, %v", got, err)
+	}
+	if got, err := move(func(v *document) { v.Texts.Name = v.Texts.What }); err == nil || fault.KindOf(err) != fault.Internal {
+		t.Fatalf("another field: %+v, %v", got, err)
 	}
 }
 
@@ -320,11 +333,11 @@ func TestMoves(t *testing.T) {
 		t.Fatalf("%+v, %v", v, err)
 	}
 	waiting := b.mustFile(t)
-	list, _, err := b.List(ctx, StepFiled, "", 10)
+	list, _, err := b.Queue(ctx, "", StepFiled, "", 10)
 	if err != nil || len(list) != 1 || list[0].No != waiting.No {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	if list, _, err = b.List(ctx, StepPartiesTold, "", 10); err != nil || len(list) != 1 || list[0].No != r.No {
+	if list, _, err = b.Queue(ctx, "hnamr", StepPartiesTold, "", 10); err != nil || len(list) != 1 || list[0].No != r.No {
 		t.Fatalf("%+v, %v", list, err)
 	}
 }
@@ -345,10 +358,7 @@ func TestAnotherRuleSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(t.Context(), b.eng, b.keys, set, b.now, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := b.open(t, func(d *Deps) { d.Rules = set })
 	for _, want := range []string{"2026-12-03", "2026-11-27"} {
 		r, err := s.File(t.Context(), sample(), "")
 		if err != nil || r.Clocks[0].Due.Format(time.DateOnly) != want || r.Clocks[0].Basis != "TEST" {
@@ -379,6 +389,9 @@ func TestRefusedComplaints(t *testing.T) {
 		{"control characters", func(c *NewComplaint) { c.Seller = "a\x1bb" }, "/seller characters"},
 		{"broken UTF-8", func(c *NewComplaint) { c.Asked = "\xff" }, "/asked characters"},
 		{"serial", func(c *NewComplaint) { c.Serial = "a b" }, "/serial serial_characters"},
+		{"class", func(c *NewComplaint) { c.Class = "Sp/rits" }, "/class unknown_code"},
+		{"stage", func(c *NewComplaint) { c.Stage = "moon" }, "/stage unknown_code"},
+		{"place", func(c *NewComplaint) { c.Place = "海口" }, "/place place"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -3,6 +3,7 @@ package casefile
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -10,6 +11,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/gs1"
 	"github.com/haisu-trace/haisu/internal/lang"
+	"github.com/haisu-trace/haisu/internal/privacy"
 )
 
 // NewComplaint is what a consumer files. What and the contact's name, and a phone number or e-mail address, are required; everything
@@ -26,9 +28,20 @@ type NewComplaint struct {
 	Asked   string  `json:"asked,omitempty"` // what the filer asks for
 	Contact Contact `json:"contact"`
 	Lang    string  `json:"lang,omitempty"` // zh-Hans (also when empty) or en: the language to answer in
+
+	// What says which authority is competent.
+	Class string `json:"class,omitempty"` // product category of the vocabulary
+	Stage string `json:"stage,omitempty"` // StageMarket (also when empty) or StagePort
+	Place string `json:"place,omitempty"` // GB/T 2260 code of the province, city or county, 2 to 6 digits
 }
 
-// Contact is who files. It is encrypted field by field.
+// The stages at which goods were when something was wrong with them.
+const (
+	StageMarket = "market" // sold
+	StagePort   = "port"   // at the border
+)
+
+// Contact is who files. It is sealed field by field.
 type Contact struct {
 	Name  string `json:"name"`
 	Phone string `json:"phone,omitempty"`
@@ -46,11 +59,31 @@ const (
 	maxKey   = 200 // bytes of an idempotency key
 )
 
-// sealed gives the fields that are encrypted, by name.
-func (c *NewComplaint) sealed() map[string]*string {
-	return map[string]*string{
-		"seller": &c.Seller, "what": &c.What, "where": &c.Where, "when": &c.When, "asked": &c.Asked,
-		"contact/name": &c.Contact.Name, "contact/phone": &c.Contact.Phone, "contact/email": &c.Contact.Email,
+// texts are the texts of a complaint as they are stored.
+type texts struct {
+	Name   privacy.Sealed `json:"name,omitempty"`
+	Phone  privacy.Sealed `json:"phone,omitempty"`
+	Email  privacy.Sealed `json:"email,omitempty"`
+	Seller privacy.Sealed `json:"seller,omitempty"`
+	What   privacy.Sealed `json:"what,omitempty"`
+	Where  privacy.Sealed `json:"where,omitempty"`
+	When   privacy.Sealed `json:"when,omitempty"`
+	Asked  privacy.Sealed `json:"asked,omitempty"`
+}
+
+// sealedText is one text of a complaint, in clear and as it is stored, with its name in the map of personal data.
+type sealedText struct {
+	field  string
+	plain  *string
+	sealed *privacy.Sealed
+}
+
+// pairs pairs the texts of a complaint with where they are stored.
+func (c *NewComplaint) pairs(t *texts) []sealedText {
+	return []sealedText{
+		{"texts.name", &c.Contact.Name, &t.Name}, {"texts.phone", &c.Contact.Phone, &t.Phone}, {"texts.email", &c.Contact.Email, &t.Email},
+		{"texts.seller", &c.Seller, &t.Seller}, {"texts.what", &c.What, &t.What}, {"texts.where", &c.Where, &t.Where},
+		{"texts.when", &c.When, &t.When}, {"texts.asked", &c.Asked, &t.Asked},
 	}
 }
 
@@ -71,6 +104,7 @@ func (c *NewComplaint) normalize() error {
 		{"/where", &c.Where, maxLine, false}, {"/when", &c.When, maxLine, false}, {"/asked", &c.Asked, maxAsked, true},
 		{"/contact/name", &c.Contact.Name, maxLine, false}, {"/contact/phone", &c.Contact.Phone, maxPhone, false},
 		{"/contact/email", &c.Contact.Email, maxEmail, false}, {"/lang", &c.Lang, maxLine, false},
+		{"/class", &c.Class, maxLine, false}, {"/stage", &c.Stage, maxLine, false}, {"/place", &c.Place, maxLine, false},
 	} {
 		*f.text = strings.TrimSpace(*f.text)
 		if n := utf8.RuneCountInString(*f.text); n > f.most {
@@ -82,6 +116,7 @@ func (c *NewComplaint) normalize() error {
 	}
 	c.checkGoods(add)
 	c.checkContact(add)
+	c.checkCompetence(add)
 	if c.Kind == "" {
 		c.Kind = Complaint
 	}
@@ -119,6 +154,26 @@ func (c *NewComplaint) checkGoods(add func(pointer, code, format string, args ..
 		if err := gs1.ValidSerial(c.Serial); err != nil {
 			add("/serial", fault.CodeOf(err), "%s", detail(err))
 		}
+	}
+}
+
+var (
+	classPattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
+	placePattern = regexp.MustCompile(`^[0-9]{2,6}$`)
+)
+
+func (c *NewComplaint) checkCompetence(add func(pointer, code, format string, args ...any)) {
+	if c.Class != "" && !classPattern.MatchString(c.Class) {
+		add("/class", "unknown_code", "a product category of the vocabulary")
+	}
+	if c.Stage == "" {
+		c.Stage = StageMarket
+	}
+	if c.Stage != StageMarket && c.Stage != StagePort {
+		add("/stage", "unknown_code", "one of: %s, %s", StageMarket, StagePort)
+	}
+	if c.Place != "" && !placePattern.MatchString(c.Place) {
+		add("/place", "place", "a code of GB/T 2260: 2 to 6 digits")
 	}
 }
 

@@ -2,15 +2,16 @@ package casefile
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/lang"
+	"github.com/haisu-trace/haisu/internal/privacy"
 	"github.com/haisu-trace/haisu/internal/store"
 )
 
@@ -34,7 +35,7 @@ var steps = map[string]struct {
 	StepAccepted:       {lang.ZhEn("已受理，调解中", "Accepted, in mediation"), []string{StepSettled, StepMediationEnded, StepWithdrawn}},
 	StepRefused:        {lang.ZhEn("不予受理", "Not accepted"), nil},
 	StepSettled:        {lang.ZhEn("已达成调解协议", "Settled by agreement"), nil},
-	StepMediationEnded: {lang.ZhEn("调解终止", "Mediation ended"), []string{StepPartiesTold}},
+	StepMediationEnded: {lang.ZhEn("调解终止", "Mediation ended"), []string{StepPartiesTold, StepWithdrawn}},
 	StepPartiesTold:    {lang.ZhEn("已告知双方", "Both parties told"), nil},
 	StepWithdrawn:      {lang.ZhEn("已撤回", "Withdrawn"), nil},
 }
@@ -52,9 +53,10 @@ type Officer struct {
 const maxNote = 2000
 
 // Move takes a case one step on, with a note that the filer reads. To refuse and to end mediation need a note in Chinese. Moving to the
-// step where the case stands already changes nothing, so a request may be repeated.
+// step where the case stands already changes nothing, so a request may be repeated. The first step of a case that nobody has takes it; the
+// last one starts the time for which its texts are kept.
 //
-// NotFound (receipt_unknown); Invalid; Forbidden (other_authority) once another authority has the case; Conflict (illegal_move) with
+// NotFound (receipt_unknown); Invalid; Forbidden (other_authority) when another authority has the case; Conflict (illegal_move) with
 // the legal steps.
 func (s *Service) Move(ctx context.Context, by Officer, no, to string, note lang.Text) (View, error) {
 	number, ok := parseNumber(no)
@@ -64,15 +66,44 @@ func (s *Service) Move(ctx context.Context, by Officer, no, to string, note lang
 	if err := checkMove(by, to, note); err != nil {
 		return View{}, err
 	}
-	at := s.time()
-	d, err := s.cases.Update(ctx, number, func(d *document) error { return d.move(by, to, note, at) })
+	next := step{Kind: to, At: s.time(), By: by.ID, Authority: by.Authority}
+	d, err := s.cases.Get(ctx, number)
+	if err == nil {
+		err = d.V.move(next) // before the note is sealed: what is not allowed makes no data key
+	}
+	if err == nil {
+		if next.Note, err = s.sealNote(ctx, number, note); err != nil {
+			return View{}, err
+		}
+		d, err = s.cases.Update(ctx, number, func(d *document) error { return d.move(next) })
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		return View{}, errNoSuchReceipt()
 	}
 	if err != nil && !errors.Is(err, errThere) {
 		return View{}, err
 	}
-	return s.view(&d.V), nil
+	if !d.V.Keep.IsZero() { // also by a repetition: the process may have died before
+		if err := s.vault.Retain(ctx, record(number), d.V.Keep); err != nil {
+			return View{}, err
+		}
+	}
+	return s.view(ctx, &d.V)
+}
+
+func (s *Service) sealNote(ctx context.Context, number string, note lang.Text) (privacy.Sealed, error) {
+	if len(note) == 0 {
+		return "", nil
+	}
+	plain, err := json.Marshal(note)
+	if err != nil {
+		return "", fmt.Errorf("encode note: %w", err)
+	}
+	sealed, err := s.vault.Seal(ctx, record(number), "steps.note", plain)
+	if err != nil {
+		return "", fmt.Errorf("case %s: %w", number, err)
+	}
+	return privacy.Sealed(sealed), nil
 }
 
 func checkMove(by Officer, to string, note lang.Text) error {
@@ -103,79 +134,33 @@ func checkMove(by Officer, to string, note lang.Text) error {
 // errThere stops an update of a case that stands where it should.
 var errThere = errors.New("casefile: already there")
 
-func (d *document) move(by Officer, to string, note lang.Text, at time.Time) error {
-	last := d.Steps[len(d.Steps)-1]
-	if last.Authority != "" && last.Authority != by.Authority {
+func (d *document) move(next step) error {
+	if d.Authority != "" && d.Authority != next.Authority {
 		return fault.New(fault.Forbidden, "other_authority", "complaint %s is with another authority", d.No)
 	}
-	if last.Kind == to {
+	if d.status() == next.Kind {
 		return errThere
 	}
-	legal := steps[last.Kind].next
-	if !slices.Contains(legal, to) {
+	legal := steps[d.status()].next
+	if !slices.Contains(legal, next.Kind) {
 		possible := strings.Join(legal, ", ")
 		if possible == "" {
 			possible = "nothing"
 		}
-		return fault.New(fault.Conflict, "illegal_move", "complaint %s stands at %s; possible now: %s", d.No, last.Kind, possible)
+		return fault.New(fault.Conflict, "illegal_move", "complaint %s stands at %s; possible now: %s", d.No, d.status(), possible)
 	}
-	if at.Before(last.At) { // another replica's clock is ahead of ours
-		at = last.At
-	}
-	d.Steps = append(d.Steps, step{Kind: to, At: at, By: by.ID, Authority: by.Authority, Note: note})
+	d.Authority = next.Authority
+	d.add(next)
 	return nil
 }
 
-// Record is a case as officers read it, decrypted.
-type Record struct {
-	View
-	Complaint NewComplaint `json:"complaint"`
-}
-
-// Read decrypts a case for an officer. The caller writes the access to the audit trail. NotFound (receipt_unknown).
-func (s *Service) Read(ctx context.Context, no string) (Record, error) {
-	number, ok := parseNumber(no)
-	if !ok {
-		return Record{}, errNoSuchReceipt()
+// add appends a step.
+func (d *document) add(next step) {
+	if last := d.Steps[len(d.Steps)-1]; next.At.Before(last.At) { // another replica's clock is ahead of ours
+		next.At = last.At
 	}
-	d, err := s.cases.Get(ctx, number)
-	if errors.Is(err, store.ErrNotFound) {
-		return Record{}, errNoSuchReceipt()
+	d.Steps = append(d.Steps, next)
+	if d.closed() {
+		d.Keep = privacy.CaseClosed.Until(next.At)
 	}
-	if err != nil {
-		return Record{}, fmt.Errorf("read case: %w", err)
-	}
-	v := &d.V
-	r := Record{View: s.view(v), Complaint: NewComplaint{Kind: v.Kind, GTIN: v.GTIN, Lot: v.Lot, Serial: v.Serial, Lang: v.Lang}}
-	for field, text := range r.Complaint.sealed() {
-		sealed, ok := v.Sealed[field]
-		if !ok {
-			continue
-		}
-		plain, err := s.keys.Open(purpose(v.No, field), sealed)
-		if err != nil {
-			return Record{}, fmt.Errorf("complaint %s: %w", v.No, err)
-		}
-		*text = string(plain)
-	}
-	return r, nil
-}
-
-// List gives the cases that stand at a step, the oldest first: those whose clocks press. limit is 1 to 100, default 20. Nothing is
-// decrypted. Malformed (bad_cursor).
-func (s *Service) List(ctx context.Context, status, cursor string, limit int) (views []View, next string, err error) {
-	if limit <= 0 {
-		limit = 20
-	}
-	p, err := s.cases.Find(ctx, store.Query{Index: indexStatus, Eq: store.K(status), Limit: min(limit, 100), Cursor: cursor})
-	if errors.Is(err, store.ErrBadCursor) {
-		return nil, "", fault.New(fault.Malformed, "bad_cursor", "this cursor is not one that this list gave").Because(err)
-	}
-	if err != nil {
-		return nil, "", fmt.Errorf("list cases: %w", err)
-	}
-	for i := range p.Items {
-		views = append(views, s.view(&p.Items[i].V))
-	}
-	return views, p.Next, nil
 }

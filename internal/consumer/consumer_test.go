@@ -8,27 +8,57 @@ import (
 	"testing"
 	"time"
 
+	"github.com/haisu-trace/haisu/internal/clock/clocktest"
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/gs1"
+	"github.com/haisu-trace/haisu/internal/privacy"
 	"github.com/haisu-trace/haisu/internal/secret"
+	"github.com/haisu-trace/haisu/internal/store"
 	"github.com/haisu-trace/haisu/internal/store/sqlite"
 	"github.com/haisu-trace/haisu/internal/warning"
 )
 
 const gtin = gs1.GTIN("06901234567892")
 
-func setup(t *testing.T) (*Service, func(time.Duration)) {
+type bundle struct {
+	*Service
+	eng   store.Engine
+	vault *privacy.Vault
+	clock *clocktest.Clock
+}
+
+func open(t *testing.T) *bundle {
 	t.Helper()
 	dir := t.TempDir()
-	eng, err := sqlite.Open(t.Context(), filepath.Join(dir, "t.db"))
+	b := &bundle{clock: clocktest.New(time.Date(2026, 11, 24, 4, 0, 0, 0, time.UTC))}
+	var err error
+	b.eng, err = sqlite.Open(t.Context(), filepath.Join(dir, "t.db"), sqlite.WithClock(b.clock.Now))
 	must(t, err)
-	t.Cleanup(func() { must(t, eng.Close()) })
+	t.Cleanup(func() { must(t, b.eng.Close()) })
 	box, err := secret.OpenFile(filepath.Join(dir, "keys.json"), true)
 	must(t, err)
-	now := time.Date(2026, 11, 24, 4, 0, 0, 0, time.UTC)
-	s, err := Open(t.Context(), eng, box, func() time.Time { return now })
+	b.vault, err = privacy.Open(t.Context(), b.eng, box, b.clock.Now)
 	must(t, err)
-	return s, func(d time.Duration) { now = now.Add(d) }
+	b.Service, err = Open(t.Context(), Deps{Engine: b.eng, Hasher: box, Vault: b.vault, Now: b.clock.Now})
+	must(t, err)
+	return b
+}
+
+func setup(t *testing.T) (*Service, func(time.Duration)) {
+	t.Helper()
+	b := open(t)
+	return b.Service, b.clock.Advance
+}
+
+// pushToken is the push token of a device, "" for none.
+func pushToken(t *testing.T, s *Service, d Device) string {
+	t.Helper()
+	tokens, unreadable, err := s.PushTokens(t.Context(), map[string]Device{d.ID: d})
+	must(t, err)
+	if len(unreadable) > 0 {
+		t.Fatal(unreadable)
+	}
+	return tokens[d.ID]
 }
 
 func must(t *testing.T, err error) {
@@ -72,11 +102,11 @@ func TestADeadPushTokenIsDroppedOnlyIfItIsStillTheDevices(t *testing.T) {
 	ctx := t.Context()
 	must(t, s.SetPushToken(ctx, d.ID, "new"))
 	must(t, s.DropPushToken(ctx, d.ID, "old"))
-	if got, err := s.ByToken(ctx, token); err != nil || got.PushToken != "new" {
+	if got, err := s.ByToken(ctx, token); err != nil || pushToken(t, s, got) != "new" {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	must(t, s.DropPushToken(ctx, d.ID, "new"))
-	if got, err := s.ByToken(ctx, token); err != nil || got.PushToken != "" {
+	if got, err := s.ByToken(ctx, token); err != nil || got.PushToken != "" || got.PushHash != "" {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	must(t, s.DropPushToken(ctx, "nobody", "x"))
@@ -195,7 +225,7 @@ func TestAPushTokenBelongsToOneDevice(t *testing.T) {
 	}
 	devices, err := s.Devices(ctx, []string{old.ID, reinstalled.ID, other.ID})
 	must(t, err)
-	if devices[old.ID].PushToken != "" || devices[reinstalled.ID].PushToken != "phone" || devices[other.ID].PushToken != "another-phone" {
+	if devices[old.ID].PushToken != "" || pushToken(t, s, devices[reinstalled.ID]) != "phone" || pushToken(t, s, devices[other.ID]) != "another-phone" {
 		t.Fatalf("%+v", devices)
 	}
 }

@@ -1,6 +1,9 @@
 // Package consumer keeps what reaches consumers: devices with their push tokens and subscriptions, what a household holds, and which
 // affected goods a device scanned.
 //
+// A device has no name. Its push token, by which others could reach its owner, is sealed with the device's own data key, and found by a keyed
+// hash. What is kept of a device is exported to it, and erased when it asks or when it was not used for two years.
+//
 // Everything that makes an audience can be walked in the order of device IDs, so that reasons of every kind merge in one pass.
 package consumer
 
@@ -8,18 +11,17 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
-	"fmt"
+	"maps"
 	"regexp"
-	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/haisu-trace/haisu/internal/clock"
 	"github.com/haisu-trace/haisu/internal/fault"
-	"github.com/haisu-trace/haisu/internal/gs1"
 	"github.com/haisu-trace/haisu/internal/lang"
+	"github.com/haisu-trace/haisu/internal/privacy"
 	"github.com/haisu-trace/haisu/internal/store"
-	"github.com/haisu-trace/haisu/internal/warning"
 )
 
 // The platforms of devices.
@@ -46,27 +48,12 @@ type Device struct {
 	Platform      string         `json:"platform"`
 	Lang          string         `json:"lang"`
 	City          string         `json:"city,omitempty"`
-	PushToken     string         `json:"push_token,omitempty"`
+	PushToken     privacy.Sealed `json:"push_token,omitempty"` // see PushTokens
+	PushHash      string         `json:"push_hash,omitempty"`  // its keyed hash
 	Subscriptions []Subscription `json:"subscriptions,omitempty"`
-	Created       time.Time      `json:"created"`
-}
-
-// The kinds of subscriptions.
-const (
-	SubAll      = "all"
-	SubCategory = "category"
-	SubHazard   = "hazard"
-	SubGTIN     = "gtin"
-	SubBrand    = "brand"
-	SubOrigin   = "origin"
-)
-
-// Subscription asks for the warnings that meet one criterion, from MinLevel up.
-type Subscription struct {
-	Kind     string        `json:"kind"`
-	Value    string        `json:"value,omitempty"` // empty for SubAll
-	MinLevel warning.Level `json:"min_level"`
-	Since    time.Time     `json:"since"`
+	Created       time.Time      `json:"created,omitzero"`
+	Seen          string         `json:"seen,omitempty"`  // YYYY-MM in which it was last used
+	Erased        time.Time      `json:"erased,omitzero"` // the order to erase it: nothing but ID and PushHash is left then
 }
 
 // Hasher turns random secrets into keyed hashes; see secret.Box.
@@ -74,35 +61,62 @@ type Hasher interface {
 	Hash(purpose, token string) string
 }
 
-// Service keeps devices.
+// Vault keeps personal data; *privacy.Vault in production, whose errors it has.
+type Vault interface {
+	Seal(ctx context.Context, record, field string, plain []byte) (string, error)
+	OpenMany(ctx context.Context, items []privacy.Item) ([]privacy.Opened, error)
+	Retain(ctx context.Context, record string, until time.Time) error
+	Erase(ctx context.Context, record string) error
+}
+
+// Deps are what the service works with.
+type Deps struct {
+	Engine store.Engine
+	Hasher Hasher
+	Vault  Vault
+	Now    clock.Now
+}
+
+// Service keeps devices. It is safe for concurrent use, and replicas may share a store.
 type Service struct {
 	devices   *store.Collection[Device]
 	owners    *store.Collection[owner] // of push tokens, by their keyed hash
 	holdings  *store.Collection[Holding]
 	exposures *store.Collection[Exposure]
 	hasher    Hasher
+	vault     Vault
 	now       clock.Now
+	inbox     atomic.Pointer[Inbox]
+	used      used
 }
 
 const (
 	byCriterion = "criterion"
+	byLife      = "life" // by alive or erased, and since when
 	byDevice    = "device"
 	byGTIN      = "gtin"
 )
 
 // Open declares the collections.
-func Open(ctx context.Context, eng store.Engine, hasher Hasher, now clock.Now) (*Service, error) {
-	s := &Service{hasher: hasher, now: now}
+func Open(ctx context.Context, deps Deps) (*Service, error) {
+	s := &Service{hasher: deps.Hasher, vault: deps.Vault, now: deps.Now}
+	eng := deps.Engine
 	var err error
-	if s.devices, err = store.Open(ctx, eng, store.Def[Device]{Name: "devices", Feed: true, Indexes: []store.Index[Device]{{
-		Name: byCriterion, Version: "1", Keys: func(id string, d *Device) ([]store.Key, store.Key) {
+	if s.devices, err = store.Open(ctx, eng, store.Def[Device]{Name: "devices", Feed: true, Indexes: []store.Index[Device]{
+		{Name: byCriterion, Version: "1", Keys: func(id string, d *Device) ([]store.Key, store.Key) {
 			var eq []store.Key
 			for _, sub := range d.Subscriptions {
 				eq = append(eq, store.K(sub.Kind, sub.Value))
 			}
 			return eq, store.K(id)
-		},
-	}}}); err != nil {
+		}},
+		{Name: byLife, Version: "1", Keys: func(_ string, d *Device) ([]store.Key, store.Key) {
+			if !d.Erased.IsZero() {
+				return []store.Key{store.K(lifeErased)}, store.K(d.Erased)
+			}
+			return []store.Key{store.K(lifeAlive)}, store.K(d.seen())
+		}},
+	}}); err != nil {
 		return nil, err
 	}
 	if s.owners, err = store.Open(ctx, eng, store.Def[owner]{Name: "push_tokens"}); err != nil {
@@ -118,11 +132,14 @@ func Open(ctx context.Context, eng store.Engine, hasher Hasher, now clock.Now) (
 	}}); err != nil {
 		return nil, err
 	}
-	if s.exposures, err = store.Open(ctx, eng, store.Def[Exposure]{Name: "exposures", Feed: true, Indexes: []store.Index[Exposure]{{
-		Name: byGTIN, Version: "1", Keys: func(_ string, x *Exposure) ([]store.Key, store.Key) {
+	if s.exposures, err = store.Open(ctx, eng, store.Def[Exposure]{Name: "exposures", Feed: true, Indexes: []store.Index[Exposure]{
+		{Name: byGTIN, Version: "1", Keys: func(_ string, x *Exposure) ([]store.Key, store.Key) {
 			return []store.Key{store.K(string(x.GTIN))}, store.K(x.Device)
-		},
-	}}}); err != nil {
+		}},
+		{Name: byDevice, Version: "1", Keys: func(_ string, x *Exposure) ([]store.Key, store.Key) {
+			return []store.Key{store.K(x.Device)}, store.K(x.First)
+		}},
+	}}); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -147,9 +164,9 @@ func (s *Service) Register(ctx context.Context, n NewDevice) (Device, string, er
 	}
 	id := clock.Token(10)
 	token := tokenPrefix + id + "_" + clock.Token(20)
+	now := s.now().UTC().Truncate(time.Millisecond)
 	d := Device{
-		ID: id, Hash: s.hasher.Hash("device", token), Platform: n.Platform, Lang: n.Lang, City: n.City,
-		Created: s.now().UTC().Truncate(time.Millisecond),
+		ID: id, Hash: s.hasher.Hash("device", token), Platform: n.Platform, Lang: n.Lang, City: n.City, Created: now, Seen: month(now),
 	}
 	if err := s.devices.Insert(ctx, id, d); err != nil {
 		return Device{}, "", err
@@ -161,7 +178,7 @@ var idPattern = regexp.MustCompile(`^[0-9a-z]{1,40}$`)
 
 var errToken = fault.New(fault.Unauthenticated, "unauthenticated", "the device token is unknown")
 
-// ByToken says which device a token belongs to. Unauthenticated.
+// ByToken says which device a token belongs to, and notes that it is used. Unauthenticated, also for one that was erased.
 func (s *Service) ByToken(ctx context.Context, token string) (Device, error) {
 	id, _, ok := strings.Cut(strings.TrimPrefix(token, tokenPrefix), "_")
 	if !ok || !strings.HasPrefix(token, tokenPrefix) || !idPattern.MatchString(id) {
@@ -174,144 +191,18 @@ func (s *Service) ByToken(ctx context.Context, token string) (Device, error) {
 	if err != nil {
 		return Device{}, err
 	}
-	if subtle.ConstantTimeCompare([]byte(d.V.Hash), []byte(s.hasher.Hash("device", token))) != 1 {
+	if subtle.ConstantTimeCompare([]byte(d.V.Hash), []byte(s.hasher.Hash("device", token))) != 1 { // one that was erased has no hash
 		return Device{}, errToken
+	}
+	if now := month(s.now()); d.V.Seen < now {
+		s.used.note(id)
 	}
 	return d.V, nil
 }
 
 // Devices gives those devices that exist, by ID.
 func (s *Service) Devices(ctx context.Context, ids []string) (map[string]Device, error) {
-	return s.devices.Values(ctx, ids)
+	devices, err := s.devices.Values(ctx, ids)
+	maps.DeleteFunc(devices, func(_ string, d Device) bool { return !d.Erased.IsZero() })
+	return devices, err
 }
-
-// owner says which device a push token belongs to.
-type owner struct {
-	Device string `json:"device"`
-}
-
-// SetPushToken sets the token under which FCM knows the device; empty removes it. A token reaches one phone, so it is taken from the
-// device that had it before, which a reinstalled app leaves behind; else that phone would be told twice. Invalid.
-func (s *Service) SetPushToken(ctx context.Context, id, token string) error {
-	if len(token) > maxToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return fault.InvalidFields(fault.Field{Pointer: "/token", Code: "push_token", Detail: "printable ASCII without spaces, at most 4096 bytes"})
-	}
-	_, err := s.devices.Update(ctx, id, func(d *Device) error { d.PushToken = token; return nil })
-	if err != nil || token == "" {
-		return err
-	}
-	key := s.hasher.Hash("push_token", token)
-	before, err := s.owners.Get(ctx, key)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	if before.V.Device == id {
-		return nil
-	}
-	// The claim comes last: whoever dies before it finds the old owner again when the phone repeats its request.
-	if before.V.Device != "" {
-		if err := s.DropPushToken(ctx, before.V.Device, token); err != nil {
-			return err
-		}
-	}
-	_, err = s.owners.Upsert(ctx, key, func(o *owner) error { o.Device = id; return nil })
-	return err
-}
-
-// DropPushToken removes a push token that FCM has called unregistered, if the device still has that one.
-func (s *Service) DropPushToken(ctx context.Context, id, token string) error {
-	_, err := s.devices.Update(ctx, id, func(d *Device) error {
-		if d.PushToken == token {
-			d.PushToken = ""
-		}
-		return nil
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	return err
-}
-
-// SetSubscriptions replaces a device's subscriptions. One that was there before keeps its Since. Invalid, TooMany.
-func (s *Service) SetSubscriptions(ctx context.Context, id string, subs []Subscription) ([]Subscription, error) {
-	if len(subs) > MaxSubscriptions {
-		return nil, fault.New(fault.TooMany, "too_many_subscriptions", "a device has at most %d subscriptions", MaxSubscriptions)
-	}
-	now := s.now().UTC().Truncate(time.Millisecond)
-	clean := make([]Subscription, 0, len(subs))
-	var bad []fault.Field
-	for i, sub := range subs {
-		sub, problem := normal(sub)
-		if problem != nil {
-			problem.Pointer = fmt.Sprintf("/subscriptions/%d%s", i, problem.Pointer)
-			bad = append(bad, *problem)
-			continue
-		}
-		sub.Since = now
-		if !slices.ContainsFunc(clean, func(c Subscription) bool { return c.Kind == sub.Kind && c.Value == sub.Value }) {
-			clean = append(clean, sub)
-		}
-	}
-	if bad != nil {
-		return nil, fault.InvalidFields(bad...)
-	}
-	_, err := s.devices.Update(ctx, id, func(d *Device) error {
-		for i := range clean {
-			for _, old := range d.Subscriptions {
-				if old.Kind == clean[i].Kind && old.Value == clean[i].Value && old.MinLevel == clean[i].MinLevel {
-					clean[i].Since = old.Since
-				}
-			}
-		}
-		d.Subscriptions = clean
-		return nil
-	})
-	return clean, err
-}
-
-// normal gives a subscription in the form in which it is compared, or what is wrong with it.
-func normal(sub Subscription) (Subscription, *fault.Field) {
-	if sub.MinLevel == "" {
-		sub.MinLevel = warning.Blue
-	}
-	if sub.MinLevel.Rank() == 0 {
-		return sub, &fault.Field{Pointer: "/min_level", Code: "level", Detail: "red, orange, yellow or blue"}
-	}
-	wrong := func(code, detail string) (Subscription, *fault.Field) {
-		return sub, &fault.Field{Pointer: "/value", Code: code, Detail: detail}
-	}
-	switch sub.Kind {
-	case SubAll:
-		sub.Value = ""
-	case SubCategory:
-		if warning.CategoryName(sub.Value) == nil {
-			return wrong("category", "the category is not in the vocabulary")
-		}
-	case SubHazard:
-		if warning.HazardName(sub.Value) == nil {
-			return wrong("hazard", "the hazard is not in the vocabulary")
-		}
-	case SubGTIN:
-		g, err := gs1.ParseGTINLenient(sub.Value)
-		if err != nil {
-			return wrong(fault.CodeOf(err), "a bar code number with 8, 12, 13 or 14 digits and a right check digit")
-		}
-		sub.Value = string(g)
-	case SubBrand:
-		sub.Value = FoldBrand(sub.Value)
-		if sub.Value == "" || len(sub.Value) > 200 {
-			return wrong("brand", "1 to 200 bytes")
-		}
-	case SubOrigin:
-		sub.Value = strings.ToUpper(sub.Value)
-		if len(sub.Value) != 2 {
-			return wrong("country", "an ISO 3166-1 alpha-2 code such as FR")
-		}
-	default:
-		return sub, &fault.Field{Pointer: "/kind", Code: "kind", Detail: "all, category, hazard, gtin, brand or origin"}
-	}
-	return sub, nil
-}
-
-// FoldBrand is the form in which brands are compared: lower case, single spaces.
-func FoldBrand(b string) string { return strings.ToLower(strings.Join(strings.Fields(b), " ")) }

@@ -20,7 +20,6 @@ type Holding struct {
 	Produced string    `json:"produced,omitempty"`
 	Expires  string    `json:"expires,omitempty"`
 	Typed    bool      `json:"typed"` // the lot was typed from the package
-	Note     string    `json:"note,omitempty"`
 	Created  time.Time `json:"created"`
 }
 
