@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/haisu-trace/haisu/internal/access"
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/lang"
+	"github.com/haisu-trace/haisu/internal/warning"
 	"github.com/haisu-trace/haisu/search/bleve"
 )
 
@@ -38,11 +40,12 @@ func within(ctx context.Context, cfg *config, w io.Writer, do func(a *app) error
 
 func addOperator(ctx context.Context, args []string, getenv func(string) string, io streams) error {
 	var n access.NewOperator
-	var roles string
+	var roles, level string
 	cfg, rest, err := parse("operator add", args, getenv, io, func(fs *flag.FlagSet) {
 		fs.StringVar(&n.Name, "operator-name", "", "the officer's name, as it is shown")
 		fs.StringVar(&n.Authority, "authority", "", "the body that the officer acts for")
 		fs.StringVar(&roles, "roles", "officer,publisher", "what the operator may do, separated by commas: "+fmt.Sprint(access.Roles))
+		fs.StringVar(&level, "level", string(warning.Red), "up to which a publisher publishes: red, orange, yellow or blue")
 	})
 	if err != nil {
 		return err
@@ -54,6 +57,9 @@ func addOperator(ctx context.Context, args []string, getenv func(string) string,
 	for _, r := range list(roles) {
 		n.Roles = append(n.Roles, access.Role(r))
 	}
+	if slices.Contains(n.Roles, access.Publisher) {
+		n.Level = warning.Level(level)
+	}
 	_, _ = fmt.Fprint(io.err, "Password (at least 12 characters): ")
 	line, err := bufio.NewReader(io.in).ReadString('\n')
 	if n.Password = strings.TrimRight(line, "\r\n"); n.Password == "" {
@@ -64,7 +70,8 @@ func addOperator(ctx context.Context, args []string, getenv func(string) string,
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(io.out, "operator %s added\none-time code secret: %s\n%s\n", n.Login, e.TOTPSecret, e.OtpauthURL)
+		_, err = fmt.Fprintf(io.out, "operator %s added\none-time code secret: %s\n%s\nrecovery codes, each good once in place of a one-time code:\n%s\n",
+			n.Login, e.TOTPSecret, e.OtpauthURL, strings.Join(e.RecoveryCodes, "\n"))
 		return err
 	})
 }
@@ -97,7 +104,7 @@ func addKey(ctx context.Context, args []string, getenv func(string) string, io s
 		if err != nil {
 			return err
 		}
-		key, err := a.access.AddKey(ctx, rest[0], label)
+		_, key, err := a.access.AddKey(ctx, access.NewKey{Firm: rest[0], Label: label, By: "command"})
 		if err != nil {
 			return err
 		}

@@ -98,13 +98,13 @@ func (a *app) demoLogins(ctx context.Context, seller string) (logins, error) {
 	}
 	l = logins{Login: "demo-" + clock.Token(3), Password: clock.Token(10), SellerFirm: seller}
 	e, err := a.access.AddOperator(ctx, access.NewOperator{
-		Login: l.Login, Name: "演示员 Demo Officer", Authority: demoAuthority, Roles: []access.Role{access.Officer, access.Publisher}, Password: l.Password,
+		Login: l.Login, Name: "演示员 Demo Officer", Authority: demoAuthority, Roles: []access.Role{access.Officer, access.Publisher}, Level: warning.Red, Password: l.Password,
 	})
 	if err != nil {
 		return l, err
 	}
 	l.TOTPSecret = e.TOTPSecret
-	if l.SellerKey, err = a.access.AddKey(ctx, seller, "demonstration"); err != nil {
+	if _, l.SellerKey, err = a.access.AddKey(ctx, access.NewKey{Firm: seller, Label: "demonstration", By: "demonstration"}); err != nil {
 		return l, err
 	}
 	if data, err = json.MarshalIndent(l, "", "  "); err != nil { //nolint:gosec // the file is for this, mode 0600

@@ -75,7 +75,7 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	if a.firms, err = firm.Open(ctx, a.engine, time.Now); err != nil {
 		return nil, err
 	}
-	if a.access, err = access.Open(ctx, a.engine, a.box, time.Now); err != nil {
+	if a.access, err = access.Open(ctx, a.engine, access.Options{Hasher: a.box, Vault: a.vault, Now: time.Now, Log: log}); err != nil {
 		return nil, err
 	}
 	if a.warnings, err = warning.Open(ctx, a.engine, warning.Options{Log: log}); err != nil {

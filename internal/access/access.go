@@ -1,22 +1,21 @@
-// Package access says who is asking: operators with password, one-time code and a server-side session, and sellers with
-// keys. Devices are internal/consumer's.
+// Package access says who is asking, and what they may do: operators with password, second factor and server-side sessions, and
+// sellers with keys; permission.go has the one table of permissions. Devices are internal/consumer's.
+//
+// Secrets are shown once and kept as keyed hashes. What Authenticate says is at most a second old, so whatever ends a session or key
+// here ends it on every replica within two.
 package access
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
+	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/pquerna/otp"
-	"github.com/pquerna/otp/totp"
+	"github.com/maypok86/otter/v2"
 
 	"github.com/haisu-trace/haisu/internal/clock"
-	"github.com/haisu-trace/haisu/internal/fault"
-	"github.com/haisu-trace/haisu/internal/secret"
 	"github.com/haisu-trace/haisu/internal/store"
 	"github.com/haisu-trace/haisu/internal/warning"
 )
@@ -51,265 +50,141 @@ type Principal struct {
 // Has says whether an operator has a role.
 func (p *Principal) Has(r Role) bool { return slices.Contains(p.Roles, r) }
 
-// SessionTerm is how long a session lasts.
-const SessionTerm = 8 * time.Hour
-
 // Tokens begin with what they are, so that a leaked one is recognised by scanners.
 const (
 	sessionPrefix = "hs_"
 	keyPrefix     = "hk_"
+	testPrefix    = "hk_test_"
+	linkPrefix    = "hi_" // one-time links: invitations and enrolments
+	trustedPrefix = "ht_" // a browser or tool that logged in before
 )
 
-type operator struct {
-	Name      string    `json:"name"`
-	Authority string    `json:"authority"`
-	Roles     []Role    `json:"roles"`
-	Password  string    `json:"password"`  // argon2id, PHC string format
-	TOTP      string    `json:"totp"`      // sealed
-	LastStep  int64     `json:"last_step"` // the newest one-time code used: a code works once
-	Created   time.Time `json:"created"`
+// Authorities says for whom an operator acts now: the body itself or, once it was merged, its successor, and for which product
+// categories that one is competent. NotFound (authority_unknown).
+type Authorities interface {
+	Competence(ctx context.Context, id string) (acting string, classes []string, err error)
 }
 
-type session struct {
-	Login   string    `json:"login"`
-	Started time.Time `json:"started"`
-	Expires time.Time `json:"expires"`
+// Hasher turns random secrets into keyed hashes; see secret.Box.
+type Hasher interface {
+	Hash(purpose, token string) string
 }
 
-type sellerKey struct {
-	Firm    string    `json:"firm"`
-	Label   string    `json:"label"`
-	Hash    string    `json:"hash"`
-	Created time.Time `json:"created"`
+// Vault seals fields with a data key of their record; see privacy.Vault.
+type Vault interface {
+	Seal(ctx context.Context, record, field string, plain []byte) (string, error)
+	Open(ctx context.Context, record, field, sealed string) ([]byte, error)
 }
 
-// Service keeps identities.
+// Options are what the service works with besides the store.
+type Options struct {
+	Hasher      Hasher
+	Vault       Vault
+	Now         clock.Now
+	Authorities Authorities  // nil: any authority, competent for everything
+	Log         *slog.Logger // nil: nothing is logged
+}
+
+// Service keeps identities. It is safe for concurrent use, and replicas may share a store.
 type Service struct {
 	operators *store.Collection[operator]
 	sessions  *store.Collection[session]
 	keys      *store.Collection[sellerKey]
-	box       *secret.Box
-	now       clock.Now
-	hashing   chan struct{} // bounds the memory that password hashing takes
-	dummy     string        // verified for unknown logins, so that they take as long
+	links     *store.Collection[link]
+	attempts  *store.Collection[attempts]
+	state     *store.Collection[administrators]
+
+	hasher      Hasher
+	vault       Vault
+	now         clock.Now
+	authorities Authorities
+	log         *slog.Logger
+	hashing     chan struct{} // bounds the memory that password hashing takes
+	known       *otter.Cache[string, answer]
+	touched     chan touch
 }
 
+// The declared indexes.
+const (
+	byLogin    = "login"
+	byFirm     = "firm"
+	byIdentity = "identity"
+	everyone   = "all"
+)
+
 // Open declares the collections.
-func Open(ctx context.Context, eng store.Engine, box *secret.Box, now clock.Now) (*Service, error) {
-	s := &Service{box: box, now: now, hashing: make(chan struct{}, hashSlots), dummy: dummyHash}
+func Open(ctx context.Context, eng store.Engine, o Options) (*Service, error) {
+	s := &Service{
+		hasher: o.Hasher, vault: o.Vault, now: o.Now, authorities: o.Authorities, log: o.Log,
+		hashing: make(chan struct{}, hashSlots), known: newKnown(), touched: make(chan touch, maxTouched),
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
 	var err error
-	if s.operators, err = store.Open(ctx, eng, store.Def[operator]{Name: "operators"}); err != nil {
+	if s.operators, err = store.Open(ctx, eng, store.Def[operator]{Name: "operators", Indexes: []store.Index[operator]{
+		{Name: everyone, Version: "1", Keys: func(id string, _ *operator) ([]store.Key, store.Key) {
+			return []store.Key{store.K("")}, store.K(id)
+		}},
+		{Name: byIdentity, Version: "1", Keys: func(_ string, o *operator) ([]store.Key, store.Key) {
+			var eq []store.Key
+			for _, hash := range o.Identities {
+				eq = append(eq, store.K(hash))
+			}
+			return eq, nil
+		}},
+	}}); err != nil {
 		return nil, err
 	}
 	if s.sessions, err = store.Open(ctx, eng, store.Def[session]{
-		Name: "sessions", Expires: func(v *session) time.Time { return v.Expires },
+		Name: "sessions", Expires: (*session).ends,
+		Indexes: []store.Index[session]{{Name: byLogin, Version: "1", Keys: func(_ string, v *session) ([]store.Key, store.Key) {
+			return []store.Key{store.K(v.Login)}, store.K(v.Started)
+		}}},
 	}); err != nil {
 		return nil, err
 	}
-	if s.keys, err = store.Open(ctx, eng, store.Def[sellerKey]{Name: "seller_keys"}); err != nil {
+	if s.keys, err = store.Open(ctx, eng, store.Def[sellerKey]{
+		Name: "seller_keys", Expires: (*sellerKey).gone,
+		Indexes: []store.Index[sellerKey]{{Name: byFirm, Version: "1", Keys: func(_ string, v *sellerKey) ([]store.Key, store.Key) {
+			return []store.Key{store.K(v.Firm)}, store.K(v.Created)
+		}}},
+	}); err != nil {
 		return nil, err
 	}
-	return s, nil
+	if s.links, err = store.Open(ctx, eng, store.Def[link]{Name: "links", Expires: func(l *link) time.Time { return l.Expires }}); err != nil {
+		return nil, err
+	}
+	if s.attempts, err = store.Open(ctx, eng, store.Def[attempts]{Name: "login_attempts", Expires: func(a *attempts) time.Time { return a.Ends }}); err != nil {
+		return nil, err
+	}
+	if s.state, err = store.Open(ctx, eng, store.Def[administrators]{Name: "access_state"}); err != nil {
+		return nil, err
+	}
+	return s, s.reconcile(ctx)
 }
 
-// NewOperator is an operator to add.
-type NewOperator struct {
-	Login, Name, Authority string
-	Roles                  []Role
-	Password               string // at least 12 characters
-}
+func (s *Service) time() time.Time { return s.now().UTC().Truncate(time.Millisecond) }
 
-// Enrolment is shown once, to the new operator.
-type Enrolment struct {
-	TOTPSecret string // base32, for typing
-	OtpauthURL string // for a QR code
-}
-
-var loginPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,39}$`)
-
-// AddOperator adds an operator. Invalid; Conflict when the login is taken.
-func (s *Service) AddOperator(ctx context.Context, n NewOperator) (Enrolment, error) {
-	var bad []fault.Field
-	if !loginPattern.MatchString(n.Login) {
-		bad = append(bad, fault.Field{Pointer: "/login", Code: "login", Detail: "2 to 40 of a-z, 0-9, '.', '_', '-'"})
+// principal is what an operator is now. An authority that is not known any more leaves an operator nobody to act for.
+func (s *Service) principal(ctx context.Context, login string, o *operator) (Principal, error) {
+	p := Principal{Kind: KindOperator, ID: login, Name: o.Name, Roles: o.Roles, Authority: o.Authority, Classes: []string{AllClasses}, Level: o.Level}
+	if s.authorities == nil {
+		return p, nil
 	}
-	if len([]rune(n.Password)) < 12 || len(n.Password) > 200 {
-		bad = append(bad, fault.Field{Pointer: "/password", Code: "password_length", Detail: "12 to 200 characters"})
-	}
-	if len(n.Roles) == 0 || slices.ContainsFunc(n.Roles, func(r Role) bool { return !slices.Contains(Roles, r) }) {
-		bad = append(bad, fault.Field{Pointer: "/roles", Code: "role", Detail: fmt.Sprintf("one or more of %v", Roles)})
-	}
-	if strings.TrimSpace(n.Authority) == "" {
-		bad = append(bad, fault.Field{Pointer: "/authority", Code: "required", Detail: "the body that the operator acts for"})
-	}
-	if bad != nil {
-		return Enrolment{}, fault.InvalidFields(bad...)
-	}
-	key, err := totp.Generate(totp.GenerateOpts{Issuer: "Haisu", AccountName: n.Login})
+	acting, classes, err := s.authorities.Competence(ctx, o.Authority)
 	if err != nil {
-		return Enrolment{}, fmt.Errorf("one-time code: %w", err)
+		return Principal{}, fmt.Errorf("authority of operator %s: %w", login, err)
 	}
-	sealed, err := s.box.Seal(totpPurpose(n.Login), []byte(key.Secret()))
-	if err != nil {
-		return Enrolment{}, err
-	}
-	hash, err := s.hash(ctx, n.Password)
-	if err != nil {
-		return Enrolment{}, err
-	}
-	err = s.operators.Insert(ctx, n.Login, operator{
-		Name: n.Name, Authority: n.Authority, Roles: n.Roles, Password: hash, TOTP: sealed, Created: s.now().UTC(),
-	})
-	if errors.Is(err, store.ErrExists) {
-		return Enrolment{}, fault.New(fault.Conflict, "login_taken", "the login %q is taken", n.Login).Because(err)
-	}
-	return Enrolment{TOTPSecret: key.Secret(), OtpauthURL: key.URL()}, err
+	p.Authority, p.Classes = acting, classes
+	return p, nil
 }
 
-func totpPurpose(login string) string { return "operator.totp:" + login }
-
-// Session is a new session; the token is shown once.
-type Session struct {
-	Token    string
-	Expires  time.Time
-	Operator Principal
-}
-
-var errLogin = fault.New(fault.Unauthenticated, "login_failed", "login, password or one-time code is wrong, or the code was used already")
-
-// Login opens a session. A wrong login, password or code gives one and the same Unauthenticated error, after the same work.
-func (s *Service) Login(ctx context.Context, login, password, code string) (Session, error) {
-	d, err := s.operators.Get(ctx, login)
-	known := err == nil
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return Session{}, err
-	}
-	hash := s.dummy
-	if known {
-		hash = d.V.Password
-	}
-	ok, err := s.verify(ctx, hash, password)
-	if err != nil {
-		return Session{}, err
-	}
-	if !ok || !known {
-		return Session{}, errLogin
-	}
-	if err := s.useCode(ctx, login, code); err != nil {
-		return Session{}, err
-	}
-	now := s.now().UTC()
-	token := sessionPrefix + clock.Token(25)
-	v := session{Login: login, Started: now, Expires: now.Add(SessionTerm)}
-	if err := s.sessions.Insert(ctx, s.box.Hash("session", token), v); err != nil {
-		return Session{}, err
-	}
-	return Session{Token: token, Expires: v.Expires, Operator: principal(login, d.V)}, nil
-}
-
-// useCode accepts a one-time code of the step now, the one before or the one after (RFC 6238, 5.2), each only once.
-func (s *Service) useCode(ctx context.Context, login, code string) error {
-	_, err := s.operators.Update(ctx, login, func(o *operator) error {
-		plain, err := s.box.Open(totpPurpose(login), o.TOTP)
-		if err != nil {
-			return err
-		}
-		step := s.now().Unix() / 30
-		for at := step - 1; at <= step+1; at++ {
-			if at <= o.LastStep {
-				continue
-			}
-			ok, err := totp.ValidateCustom(code, string(plain), time.Unix(at*30, 0), totp.ValidateOpts{Period: 30, Digits: otp.DigitsSix})
-			if err == nil && ok {
-				o.LastStep = at
-				return nil
-			}
-		}
-		return errLogin
-	})
-	return err
-}
-
-func principal(login string, o operator) Principal {
-	return Principal{
-		Kind: KindOperator, ID: login, Name: o.Name, Roles: o.Roles, Authority: o.Authority, Classes: []string{AllClasses}, Level: warning.Red,
-	}
-}
-
-var errToken = fault.New(fault.Unauthenticated, "unauthenticated", "the session or key is unknown or has ended")
-
-// Authenticate says whose session token or seller's key this is. Unauthenticated.
-func (s *Service) Authenticate(ctx context.Context, token string) (Principal, error) {
-	switch {
-	case strings.HasPrefix(token, sessionPrefix):
-		return s.session(ctx, token)
-	case strings.HasPrefix(token, keyPrefix):
-		return s.sellerKey(ctx, token)
-	}
-	return Principal{}, errToken
-}
-
-func (s *Service) session(ctx context.Context, token string) (Principal, error) {
-	d, err := s.sessions.Get(ctx, s.box.Hash("session", token))
-	if errors.Is(err, store.ErrNotFound) {
-		return Principal{}, errToken.Because(err)
-	}
-	if err != nil {
-		return Principal{}, err
-	}
-	o, err := s.operators.Get(ctx, d.V.Login)
-	if errors.Is(err, store.ErrNotFound) {
-		return Principal{}, errToken.Because(err)
-	}
-	if err != nil {
-		return Principal{}, err
-	}
-	return principal(o.ID, o.V), nil
-}
-
-var keyPattern = regexp.MustCompile(`^[0-9a-z]{1,40}$`)
-
-func (s *Service) sellerKey(ctx context.Context, token string) (Principal, error) {
-	id, _, ok := strings.Cut(strings.TrimPrefix(token, keyPrefix), "_")
-	if !ok || !keyPattern.MatchString(id) {
-		return Principal{}, errToken
-	}
-	d, err := s.keys.Get(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return Principal{}, errToken.Because(err)
-	}
-	if err != nil {
-		return Principal{}, err
-	}
-	if !equal(d.V.Hash, s.box.Hash("seller_key", token)) {
-		return Principal{}, errToken
-	}
-	return Principal{Kind: KindSeller, ID: id, Name: d.V.Label, Firm: d.V.Firm, Scopes: Scopes}, nil
-}
-
-// Logout ends a session. A session that has ended already is no error.
-func (s *Service) Logout(ctx context.Context, token string) error {
-	err := s.sessions.Delete(ctx, s.box.Hash("session", token))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	return err
-}
-
-// AddKey gives a firm a new key, shown once. The caller has checked that the firm exists.
-func (s *Service) AddKey(ctx context.Context, firm, label string) (string, error) {
-	id := clock.Token(5)
-	plain := keyPrefix + id + "_" + clock.Token(20)
-	err := s.keys.Insert(ctx, id, sellerKey{
-		Firm: firm, Label: label, Hash: s.box.Hash("seller_key", plain), Created: s.now().UTC(),
-	})
-	if err != nil {
-		return "", err
-	}
-	return plain, nil
-}
-
-// Sweep deletes ended sessions, up to limit, and says how many.
+// Sweep deletes what has expired, up to limit of each kind, and says how many.
 func (s *Service) Sweep(ctx context.Context, limit int) (int, error) {
-	return s.sessions.Sweep(ctx, limit)
+	n, err := s.sessions.Sweep(ctx, limit)
+	m, err2 := s.links.Sweep(ctx, limit)
+	k, err3 := s.attempts.Sweep(ctx, limit)
+	j, err4 := s.keys.Sweep(ctx, limit)
+	return n + m + k + j, errors.Join(err, err2, err3, err4)
 }

@@ -1,109 +1,164 @@
 package access
 
 import (
-	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/pquerna/otp/totp"
-
-	"github.com/haisu-trace/haisu/internal/fault"
-	"github.com/haisu-trace/haisu/internal/secret"
-	"github.com/haisu-trace/haisu/internal/store/sqlite"
+	"github.com/haisu-trace/haisu/internal/warning"
 )
-
-type bundle struct {
-	*Service
-	t   *testing.T
-	mu  sync.Mutex
-	now time.Time
-}
-
-const password = "correct horse battery"
-
-func setup(t *testing.T) *bundle {
-	t.Helper()
-	dir := t.TempDir()
-	b := &bundle{t: t, now: time.Date(2026, 11, 24, 4, 0, 0, 0, time.UTC)}
-	clock := func() time.Time { b.mu.Lock(); defer b.mu.Unlock(); return b.now }
-	eng, err := sqlite.Open(t.Context(), filepath.Join(dir, "t.db"), sqlite.WithClock(clock))
-	must(t, err)
-	t.Cleanup(func() { must(t, eng.Close()) })
-	box, err := secret.OpenFile(filepath.Join(dir, "keys.json"), true)
-	must(t, err)
-	b.Service, err = Open(t.Context(), eng, box, clock)
-	must(t, err)
-	return b
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (b *bundle) add(login string) (totpSecret string) {
-	b.t.Helper()
-	e, err := b.AddOperator(b.t.Context(), NewOperator{Login: login, Name: "Chen Yu", Authority: "hainan", Roles: []Role{Officer, Publisher}, Password: password})
-	must(b.t, err)
-	return e.TOTPSecret
-}
-
-func (b *bundle) code(totpSecret string, ahead time.Duration) string {
-	b.t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	c, err := totp.GenerateCode(totpSecret, b.now.Add(ahead))
-	must(b.t, err)
-	return c
-}
-
-func (b *bundle) pass(d time.Duration) { b.mu.Lock(); defer b.mu.Unlock(); b.now = b.now.Add(d) }
 
 func TestASessionOpensAndEnds(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	ctx := t.Context()
-	key := b.add("chen.yu")
-	s, err := b.Login(ctx, "chen.yu", password, b.code(key, 0))
-	must(t, err)
+	chen := b.add("chen.yu")
+	s := b.login(chen, office)
 	p, err := b.Authenticate(ctx, s.Token)
 	must(t, err)
-	if p.ID != "chen.yu" || p.Kind != KindOperator || !p.Has(Officer) || p.Authority != "hainan" || !strings.HasPrefix(s.Token, "hs_") {
+	if p.ID != "chen.yu" || p.Kind != KindOperator || !p.Has(Officer) || p.Level != warning.Red || p.Classes[0] != "food" || !strings.HasPrefix(s.Token, "hs_") {
 		t.Fatalf("%+v", p)
 	}
-	must(t, b.Logout(ctx, s.Token))
-	must(t, b.Logout(ctx, s.Token))
-	if _, err := b.Authenticate(ctx, s.Token); fault.KindOf(err) != fault.Unauthenticated {
-		t.Fatalf("after the end: %v", err)
+	if s.CSRF != b.CSRF(s.Token) || s.CSRF == b.CSRF(s.Token+"x") || !s.Expires.Equal(s.Started.Add(SessionTerm)) {
+		t.Errorf("%+v", s)
 	}
-	b.pass(time.Minute)
-	s, err = b.Login(ctx, "chen.yu", password, b.code(key, 0))
+	must(t, b.Logout(ctx, s.Token))
+	must(t, b.Logout(ctx, s.Token))
+	_, err = b.Authenticate(ctx, s.Token)
+	wants(t, err, "unauthenticated")
+}
+
+// A session ends at its absolute end however much it is used, and at its idle end if it is not.
+func TestTheLimitsOfASession(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		every time.Duration // between uses
+		lives time.Duration // the last use that is let in, at least
+	}{
+		"used all the time":   {29 * time.Minute, SessionTerm - 30*time.Minute},
+		"used now and then":   {10 * time.Minute, SessionTerm - 11*time.Minute},
+		"left alone too long": {31 * time.Minute, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			s := b.login(b.add("chen.yu"), office)
+			last := time.Duration(0)
+			for at := c.every; at < 2*SessionTerm; at += c.every {
+				b.clock.Advance(c.every)
+				if _, err := b.Authenticate(t.Context(), s.Token); err != nil {
+					wants(t, err, "unauthenticated")
+					break
+				}
+				last = at
+				b.drain()
+			}
+			if last < c.lives || last >= SessionTerm {
+				t.Errorf("the last use that was let in came after %v", last)
+			}
+			if n, err := b.Sweep(t.Context(), 10); err != nil || n == 0 && last > 0 {
+				t.Errorf("swept %d, %v", n, err)
+			}
+		})
+	}
+}
+
+// drain notes the uses that wait, as Run does.
+func (b *bundle) drain() {
+	b.t.Helper()
+	for {
+		select {
+		case u := <-b.touched:
+			must(b.t, b.note(b.t.Context(), u))
+		default:
+			return
+		}
+	}
+}
+
+// Whatever ends a session here has ended it on another replica a second later.
+func TestRevocationReachesOtherReplicas(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	yes := true
+	for name, end := range map[string]func(b *bundle, s Session) error{
+		"log-out":     func(b *bundle, s Session) error { return b.Logout(ctx, s.Token) },
+		"one session": func(b *bundle, s Session) error { return b.EndSession(ctx, "chen.yu", s.ID) },
+		"all":         func(b *bundle, _ Session) error { _, err := b.EndSessions(ctx, "chen.yu", ""); return err },
+		"disabled": func(b *bundle, _ Session) error {
+			_, _, err := b.ChangeOperator(ctx, "chen.yu", 0, OperatorChange{Disabled: &yes})
+			return err
+		},
+		"fewer roles": func(b *bundle, _ Session) error {
+			_, _, err := b.ChangeOperator(ctx, "chen.yu", 0, OperatorChange{Roles: &[]Role{Viewer}, Level: new(warning.Level)})
+			return err
+		},
+		"password": func(b *bundle, _ Session) error {
+			return b.SetPassword(ctx, "chen.yu", password, password+"!", "hs_another")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			other := b.replica()
+			s := b.login(b.add("chen.yu"), office)
+			for _, r := range []*Service{b.Service, other} {
+				_, err := r.Authenticate(ctx, s.Token)
+				must(t, err)
+			}
+			must(t, end(b, s))
+			_, err := b.Authenticate(ctx, s.Token)
+			wants(t, err, "unauthenticated") // here at once
+			b.clock.Advance(believeFor)
+			_, err = other.Authenticate(ctx, s.Token)
+			wants(t, err, "unauthenticated")
+		})
+	}
+}
+
+func TestAnOperatorSeesAndEndsSessions(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx := t.Context()
+	chen := b.add("chen.yu")
+	one, two := b.login(chen, office), b.login(chen, Client{Network: "198.51.100.0/24", Agent: strings.Repeat("长", 300)})
+	list, err := b.Sessions(ctx, "chen.yu", two.Token)
 	must(t, err)
-	b.pass(SessionTerm)
-	if _, err := b.Authenticate(ctx, s.Token); fault.KindOf(err) != fault.Unauthenticated {
-		t.Fatalf("after its term: %v", err)
+	if len(list) != 2 || !list[0].Current || list[0].ID != two.ID || list[1].Agent != "Firefox" || len(list[0].Agent) > 200 {
+		t.Fatalf("%+v", list)
 	}
-	if n, err := b.Sweep(ctx, 10); err != nil || n != 1 {
-		t.Fatalf("swept %d, %v", n, err)
+	b.login(b.add("lin.mei"), office)
+	wants(t, b.EndSession(ctx, "lin.mei", one.ID), "session_unknown") // somebody else's
+	if n, err := b.EndSessions(ctx, "chen.yu", two.Token); err != nil || n != 1 {
+		t.Errorf("ended %d, %v", n, err)
 	}
+	_, err = b.Authenticate(ctx, two.Token)
+	must(t, err)
 }
 
 func TestEveryWrongLoginLooksAlike(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	key := b.add("chen.yu")
+	chen, gone := b.add("chen.yu"), b.add("gone")
+	_, err := b.InviteOperator(t.Context(), NewOperator{Login: "new.one", Authority: "hn-amr", Roles: []Role{Viewer}})
+	must(t, err)
+	yes := true
+	_, _, err = b.ChangeOperator(t.Context(), "gone", 0, OperatorChange{Disabled: &yes})
+	must(t, err)
 	for name, c := range map[string][3]string{
-		"unknown login":  {"nobody", password, b.code(key, 0)},
-		"wrong password": {"chen.yu", password + "!", b.code(key, 0)},
+		"unknown login":  {"nobody", password, b.code(chen.secret, 0)},
+		"wrong password": {"chen.yu", password + "!", b.code(chen.secret, 0)},
 		"wrong code":     {"chen.yu", password, "000000"},
-		"old code":       {"chen.yu", password, b.code(key, -2*time.Minute)},
-		"code with more": {"chen.yu", password, b.code(key, 0) + "0"},
+		"no code":        {"chen.yu", password, ""},
+		"old code":       {"chen.yu", password, b.code(chen.secret, -2*time.Minute)},
+		"code with more": {"chen.yu", password, b.code(chen.secret, 0) + "0"},
+		"no recovery":    {"chen.yu", password, gone.recovery[0]},
+		"disabled":       {"gone", password, b.code(gone.secret, 0)},
+		"not enrolled":   {"new.one", "", ""},
 	} {
-		_, err := b.Login(t.Context(), c[0], c[1], c[2])
+		_, err := b.Login(t.Context(), LoginRequest{c[0], c[1], c[2], Client{Network: name}})
 		if err == nil || err.Error() != errLogin.Error() {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -112,71 +167,76 @@ func TestEveryWrongLoginLooksAlike(t *testing.T) {
 
 func TestACodeWorksOnceAlsoForTwoAtOnce(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	key := b.add("chen.yu")
-	code := b.code(key, 0)
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	opened := 0
-	for range 8 {
-		wg.Go(func() {
-			if _, err := b.Login(t.Context(), "chen.yu", password, code); err == nil {
-				mu.Lock()
-				defer mu.Unlock()
-				opened++
+	for name, pick := range map[string]func(b *bundle, p person) string{
+		"one-time code": func(b *bundle, p person) string { return b.code(p.secret, 0) },
+		"recovery code": func(_ *bundle, p person) string { return strings.ToUpper(p.recovery[3]) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			chen := b.add("chen.yu")
+			code := pick(b, chen)
+			var opened atomic.Int64
+			var wg sync.WaitGroup
+			for range 8 {
+				wg.Go(func() {
+					// A network each: not the bound on guesses is to decide.
+					if _, err := b.Login(t.Context(), LoginRequest{"chen.yu", password, code, Client{Network: freshNetwork()}}); err == nil {
+						opened.Add(1)
+					}
+				})
+			}
+			wg.Wait()
+			if opened.Load() != 1 {
+				t.Fatalf("%d sessions with one code", opened.Load())
 			}
 		})
 	}
-	wg.Wait()
-	if opened != 1 {
-		t.Fatalf("%d sessions with one code", opened)
+}
+
+var networks atomic.Int64
+
+// freshNetwork is a network that nothing came from before.
+func freshNetwork() string { return "net-" + time.Duration(networks.Add(1)).String() }
+
+func TestCodesGoForwardOnly(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	chen := b.add("chen.yu")
+	try := func(code string) error {
+		_, err := b.Login(t.Context(), LoginRequest{"chen.yu", password, code, office})
+		return err
 	}
-	if _, err := b.Login(t.Context(), "chen.yu", password, b.code(key, -30*time.Second)); err == nil {
-		t.Fatal("a code older than one that was used")
-	}
-	if _, err := b.Login(t.Context(), "chen.yu", password, b.code(key, 30*time.Second)); err != nil {
-		t.Fatalf("the next code, half a minute early: %v", err)
+	must(t, try(b.code(chen.secret, 0)))
+	wants(t, try(b.code(chen.secret, -30*time.Second)), "login_failed")
+	must(t, try(b.code(chen.secret, 30*time.Second))) // half a minute early
+	must(t, try(chen.recovery[0]))
+	wants(t, try(chen.recovery[0]), "login_failed")
+	_, err := b.NewRecoveryCodes(t.Context(), "chen.yu", "000000")
+	wants(t, err, "login_failed")
+	b.clock.Advance(2 * time.Minute)
+	fresh, err := b.NewRecoveryCodes(t.Context(), "chen.yu", b.code(chen.secret, 0))
+	must(t, err)
+	wants(t, try(chen.recovery[1]), "login_failed")
+	must(t, try(fresh[0]))
+	if o, err := b.Operator(t.Context(), "chen.yu"); err != nil || o.RecoveryCodes != recoveryCodes-1 {
+		t.Errorf("%+v, %v", o, err)
 	}
 }
 
-func TestSellersKeys(t *testing.T) {
+// Passwords of an older cost are hashed anew when they are next used.
+func TestOldHashesAreRenewed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	ctx := t.Context()
-	key, err := b.AddKey(ctx, "haikou-df", "ERP")
+	chen := b.add("chen.yu")
+	weak := weakHash(password)
+	_, err := b.operators.Update(t.Context(), "chen.yu", func(o *operator) error { o.Password = weak; return nil })
 	must(t, err)
-	p, err := b.Authenticate(ctx, key)
+	b.login(chen, office)
+	d, err := b.operators.Get(t.Context(), "chen.yu")
 	must(t, err)
-	if p.Firm != "haikou-df" || p.Kind != KindSeller {
-		t.Fatalf("%+v", p)
+	if d.V.Password == weak || outdated(d.V.Password) {
+		t.Errorf("the hash is still %s", d.V.Password)
 	}
-	other, err := b.AddKey(ctx, "other", "")
-	must(t, err)
-	id := strings.Split(key, "_")[1]
-	for _, forged := range []string{"", "hk_", "hk__x", "hk_\xff_x", "hk_" + id, "hk_" + id + "_", key + "x", key[:len(key)-1], "hk_" + id + "_" + strings.Split(other, "_")[2], "hx_" + id, strings.Repeat("hk_a", 1000)} {
-		if _, err := b.Authenticate(ctx, forged); fault.KindOf(err) != fault.Unauthenticated {
-			t.Errorf("%.40q: %v", forged, err)
-		}
-	}
-	docs, err := b.keys.Get(ctx, id)
-	must(t, err)
-	if strings.Contains(docs.V.Hash, strings.Split(key, "_")[2]) {
-		t.Error("the key is stored")
-	}
-}
-
-func TestBadOperatorsAreRefused(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.add("chen.yu")
-	_, err := b.AddOperator(t.Context(), NewOperator{Login: "chen.yu", Authority: "a", Roles: []Role{Viewer}, Password: password})
-	if fault.CodeOf(err) != "login_taken" {
-		t.Errorf("taken: %v", err)
-	}
-	_, err = b.AddOperator(t.Context(), NewOperator{Login: "Chen Yu", Roles: []Role{"boss"}, Password: "short"})
-	for _, pointer := range []string{"/login", "/password", "/roles", "/authority"} {
-		if err == nil || !strings.Contains(err.Error(), pointer) {
-			t.Errorf("%s is not in %v", pointer, err)
-		}
-	}
+	b.login(chen, office)
 }

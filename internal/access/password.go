@@ -29,6 +29,12 @@ func encodeHash(salt, sum []byte) string {
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(sum))
 }
 
+// outdated says whether a hash was made with another cost than today's.
+func outdated(encoded string) bool {
+	want := fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$", argon2.Version, hashMemory, hashPasses, hashLanes)
+	return !strings.HasPrefix(encoded, want)
+}
+
 func (s *Service) slot(ctx context.Context) (release func(), err error) {
 	select {
 	case s.hashing <- struct{}{}:

@@ -16,6 +16,7 @@ func (s *server) admit(op *operation) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		k := callOf(c)
 		k.operation = op.id
+		k.network = networkOf(s.clientAddr(c))
 		if err := s.admitRate(c, op.limiter); err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ type call struct {
 	id        string
 	operation string // of the contract, or another short name for metrics and logs
 
+	network   string // that the client is in, for the counts of wrong log-ins
 	token     string // the bearer token that was accepted
 	principal access.Principal
 	device    string // ID of the device, when a device's token was accepted

@@ -59,3 +59,16 @@ func rateKey(a netip.Addr) string {
 	}
 	return a.String()
 }
+
+// networkOf is what counts as one network: an IPv4 /24 or an IPv6 /48.
+func networkOf(a netip.Addr) string {
+	bits := 24
+	if a.Is6() {
+		bits = 48
+	}
+	p, err := a.WithZone("").Prefix(bits)
+	if err != nil {
+		return ""
+	}
+	return p.String()
+}

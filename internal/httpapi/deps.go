@@ -70,7 +70,7 @@ type Authenticator interface {
 
 // Sessions opens and ends officers' sessions.
 type Sessions interface {
-	Login(ctx context.Context, login, password, totp string) (access.Session, error)
+	Login(ctx context.Context, r access.LoginRequest) (access.Session, error)
 	Logout(ctx context.Context, token string) error
 }
 

@@ -90,8 +90,8 @@ func (f *fakes) Authenticate(_ context.Context, token string) (access.Principal,
 	return access.Principal{}, errNoToken
 }
 
-func (f *fakes) Login(_ context.Context, login, password, _ string) (access.Session, error) {
-	if login != officerPrincipal.ID || password != "correct horse battery" {
+func (f *fakes) Login(_ context.Context, r access.LoginRequest) (access.Session, error) {
+	if r.Login != officerPrincipal.ID || r.Password != "correct horse battery" {
 		return access.Session{}, fault.New(fault.Unauthenticated, "login_failed", "login, password or one-time code is wrong, or the code was used already")
 	}
 	return access.Session{Token: officerToken, Expires: now.Add(access.SessionTerm), Operator: officerPrincipal}, f.fail()

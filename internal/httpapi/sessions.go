@@ -8,7 +8,9 @@ import (
 
 // CreateSession logs an officer in.
 func (s *server) CreateSession(ctx context.Context, req CreateSessionRequestObject) (CreateSessionResponseObject, error) {
-	v, err := s.deps.Services.Sessions.Login(ctx, req.Body.Login, req.Body.Password, req.Body.Totp)
+	v, err := s.deps.Services.Sessions.Login(ctx, access.LoginRequest{
+		Login: req.Body.Login, Password: req.Body.Password, Code: req.Body.Totp, Client: access.Client{Network: callFrom(ctx).network},
+	})
 	if err != nil {
 		return nil, err
 	}

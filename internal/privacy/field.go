@@ -11,12 +11,11 @@ type Protection string
 
 // The protections.
 const (
-	Encrypted    Protection = "encrypted"    // sealed with the record's data key; the stored Go field is of type Sealed
-	Installation Protection = "installation" // sealed with the installation's keyset itself
-	Hashed       Protection = "hashed"       // a keyed hash, or argon2id for passwords: recognised, never read
-	Coarse       Protection = "coarse"       // kept no finer than the purpose needs
-	Pseudonym    Protection = "pseudonymous" // stands beside a random identifier; nothing here says whose it is
-	Official     Protection = "official"     // the name of an official on an official act
+	Encrypted Protection = "encrypted"    // sealed with the record's data key; the stored Go field is of type Sealed
+	Hashed    Protection = "hashed"       // a keyed hash, or argon2id for passwords: recognised, never read
+	Coarse    Protection = "coarse"       // kept no finer than the purpose needs
+	Pseudonym Protection = "pseudonymous" // stands beside a random identifier; nothing here says whose it is
+	Official  Protection = "official"     // the name of an official on an official act
 )
 
 // Protections explains each protection, for the table.
@@ -25,7 +24,6 @@ var Protections = []struct {
 	Doc        string
 }{
 	{Encrypted, "sealed with the record's own data key (AES-256-GCM, bound to record and field); erased by destroying the key"},
-	{Installation, "sealed with the installation's keyset (AES-256-GCM, bound to record and field)"},
 	{Hashed, "a keyed hash (HMAC-SHA-256), or argon2id for passwords: it can be recognised and not be read"},
 	{Coarse, "kept no finer than the purpose needs"},
 	{Pseudonym, "kept under a random identifier that only the phone, or the holder of the receipt, can bring back to a person"},

@@ -24,7 +24,11 @@ var (
 	// RetryWindow keeps what recognises a repeated request.
 	RetryWindow = Rule{Code: "retry_window", Doc: "7 days", Basis: "《个人信息保护法》第十九条"}
 	// SessionTerm keeps a session until it ends.
-	SessionTerm = Rule{Code: "session_term", Doc: "until the session ends, 8 hours at most", Basis: "《个人信息保护法》第十九条"}
+	SessionTerm = Rule{Code: "session_term", Doc: "until the session ends, 12 hours at most", Basis: "《个人信息保护法》第十九条"}
+	// AttemptWindow keeps the count of wrong log-ins.
+	AttemptWindow = Rule{Code: "attempt_window", Doc: "15 minutes", Basis: "《个人信息保护法》第十九条"}
+	// LinkTerm keeps a one-time link.
+	LinkTerm = Rule{Code: "link_term", Doc: "until the link is used or over, 7 days at most", Basis: "《个人信息保护法》第十九条"}
 	// UnitHistory keeps scans, which are de-identified: who scanned cannot be followed from one code to another.
 	UnitHistory = Rule{Code: "unit_history", Doc: "as long as the unit's history, of which it is a count", Basis: "《个人信息保护法》第十九条、第五十一条第三项（去标识化）"}
 	// OfficialAct keeps who acted for as long as the act.
@@ -34,7 +38,7 @@ var (
 )
 
 // Rules are all rules, for the table.
-var Rules = []*Rule{&CaseClosed, &DeviceUnused, &RetryWindow, &SessionTerm, &UnitHistory, &OfficialAct, &InOffice}
+var Rules = []*Rule{&CaseClosed, &DeviceUnused, &RetryWindow, &SessionTerm, &AttemptWindow, &LinkTerm, &UnitHistory, &OfficialAct, &InOffice}
 
 // Fields is the map: all personal data that is stored, and how. What is not here is not to be stored: Seal refuses it, and a
 // test walks the types of all stored documents.
@@ -76,9 +80,24 @@ var Fields = []Field{
 	{"operators", ID, "", "an operator's login", "access", duty, &InOffice, Official},
 	{"operators", "name", "", "an operator's name", "accountability", duty, &InOffice, Official},
 	{"operators", "password", "", "an operator's password", "access", duty, &InOffice, Hashed},
-	{"operators", "totp", "", "secret of an operator's one-time codes", "access", duty, &InOffice, Installation},
+	{"operators", "totp", "operator", "secret of an operator's one-time codes", "access", duty, &InOffice, Encrypted},
+	{"operators", "recovery", "", "an operator's recovery codes", "access", duty, &InOffice, Hashed},
+	{"operators", "identities", "", "an operator's identity at an identity provider", "access", duty, &InOffice, Hashed},
+	{"operators", "last_login", "", "when an operator last logged in", "finding accounts that nobody uses", duty, &InOffice, Official},
+	{"access_state", "logins", "", "logins of administrators", "access", duty, &InOffice, Official},
 	{"sessions", ID, "", "token of a session", "access", duty, &SessionTerm, Hashed},
 	{"sessions", "login", "", "whose session it is", "access", duty, &SessionTerm, Official},
+	{"sessions", "agent", "", "kind of browser or tool", "showing an operator what is logged in", duty, &SessionTerm, Official},
+	{"sessions", "network", "", "the network that it came from, an IPv4 /24 or IPv6 /48", "showing an operator what is logged in", duty, &SessionTerm, Coarse},
+	{"login_attempts", ID, "", "login and network of wrong log-ins", "bounding guesses", duty, &AttemptWindow, Hashed},
+	{"links", ID, "", "token of a one-time link", "access", duty, &LinkTerm, Hashed},
+	{"links", "login", "", "whose link it is", "access", duty, &LinkTerm, Official},
+	{"links", "by", "", "login of the operator who gave it", "accountability", duty, &LinkTerm, Official},
+	{"links", "first.name", "", "name of the first administrator", "access", duty, &LinkTerm, Official},
+	{"links", "password", "", "the password of an enrolment", "access", duty, &LinkTerm, Hashed},
+	{"links", "totp", "operator", "secret of an operator's one-time codes", "access", duty, &LinkTerm, Encrypted},
+	{"seller_keys", "created_by", "", "login of the operator who gave a key", "accountability", duty, &OfficialAct, Official},
+	{"seller_keys", "ended_by", "", "login of the operator who ended a key", "accountability", duty, &OfficialAct, Official},
 	{"warning_drafts", "by", "", "login of the officer who changed it", "accountability", duty, &OfficialAct, Official},
 	{"warning_drafts", "by_name", "", "name of the officer who changed it", "accountability", duty, &OfficialAct, Official},
 	{"warning_drafts", "seal.by", "", "login of the officer who publishes", "accountability", duty, &OfficialAct, Official},
@@ -104,7 +123,6 @@ var Impersonal = []struct{ Collection, Why string }{
 	{"places", "plants, ports, shops"},
 	{"products", "goods"},
 	{"search_marks", "how far feeds were read"},
-	{"seller_keys", "keyed hashes of firms' keys"},
 	{"units", "codes of single units"},
 	{"warning_marks", "how far feeds were read"},
 	{"warnings", "what lists show of published warnings"},

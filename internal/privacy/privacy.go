@@ -39,7 +39,6 @@ const Collection = "data_keys"
 // Vault seals and opens personal data. It is safe for concurrent use, and any number of replicas may share a store.
 type Vault struct {
 	keys  *store.Collection[dataKey]
-	eng   store.Engine
 	box   *secret.Box
 	now   clock.Now
 	cache *cache
@@ -51,7 +50,7 @@ func Open(ctx context.Context, eng store.Engine, box *secret.Box, now clock.Now)
 	if err != nil {
 		return nil, err
 	}
-	return &Vault{keys: keys, eng: eng, box: box, now: now, cache: newCache(cacheSize)}, nil
+	return &Vault{keys: keys, box: box, now: now, cache: newCache(cacheSize)}, nil
 }
 
 func (v *Vault) time() time.Time { return v.now().UTC().Truncate(time.Millisecond) }

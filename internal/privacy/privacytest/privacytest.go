@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/haisu-trace/haisu/internal/privacy"
-	"github.com/haisu-trace/haisu/internal/secret"
 	"github.com/haisu-trace/haisu/internal/store"
 )
 
@@ -78,9 +77,6 @@ func protected(p privacy.Protection, v string) bool {
 	case privacy.Encrypted:
 		_, err := privacy.Sealed(v).MarshalText()
 		return err == nil
-	case privacy.Installation:
-		_, ok := secret.KeyOf(v)
-		return ok
 	case privacy.Hashed:
 		return hash.MatchString(v) || password.MatchString(v)
 	}

@@ -1,0 +1,370 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/totp"
+
+	"github.com/haisu-trace/haisu/internal/clock"
+	"github.com/haisu-trace/haisu/internal/fault"
+	"github.com/haisu-trace/haisu/internal/privacy"
+	"github.com/haisu-trace/haisu/internal/store"
+)
+
+// Link is a one-time link's token, shown once.
+type Link struct {
+	Token   string
+	Expires time.Time
+}
+
+// The kinds of links.
+const (
+	linkOperator = "operator"
+	linkFirst    = "first"
+	linkFirm     = "firm"
+)
+
+// How long links can be used.
+const (
+	operatorLinkTerm = 72 * time.Hour
+	firstLinkTerm    = 24 * time.Hour
+	firmLinkTerm     = 7 * 24 * time.Hour
+)
+
+// link is a one-time link as it is stored, under the keyed hash of its token.
+type link struct {
+	Kind     string         `json:"kind"`
+	Login    string         `json:"login,omitempty"` // of the operator who enrols
+	Firm     string         `json:"firm,omitempty"`
+	By       string         `json:"by,omitempty"` // who gave the link
+	Expires  time.Time      `json:"expires"`
+	First    *firstOperator `json:"first,omitempty"`    // a first link that was begun
+	Password string         `json:"password,omitempty"` // of an enrolment that waits for its confirmation
+	TOTP     privacy.Sealed `json:"totp,omitempty"`     // likewise
+	Used     time.Time      `json:"used,omitzero"`
+}
+
+type firstOperator struct {
+	Name      string `json:"name"`
+	Authority string `json:"authority"`
+}
+
+// firstPointer is the ID of the document that says which first link is good: the one that was made last.
+const firstPointer = "first"
+
+func (s *Service) newLink(ctx context.Context, l link) (Link, error) {
+	token := linkPrefix + clock.Token(25)
+	if err := s.links.Insert(ctx, s.hasher.Hash("link", token), l); err != nil {
+		return Link{}, err
+	}
+	return Link{Token: token, Expires: l.Expires}, nil
+}
+
+var errLink = fault.New(fault.NotFound, "link_unknown", "this link is not known, was used, or is over; ask for a new one")
+
+func (s *Service) link(ctx context.Context, token string, kinds ...string) (store.Doc[link], error) {
+	if !strings.HasPrefix(token, linkPrefix) || len(token) > 100 {
+		return store.Doc[link]{}, errLink
+	}
+	d, err := s.links.Get(ctx, s.hasher.Hash("link", token))
+	if errors.Is(err, store.ErrNotFound) || err == nil && !slices.Contains(kinds, d.V.Kind) {
+		return d, errLink
+	}
+	if err != nil || d.V.Kind != linkFirst {
+		return d, err
+	}
+	good, err := s.links.Get(ctx, firstPointer)
+	if errors.Is(err, store.ErrNotFound) || err == nil && good.V.Login != d.ID {
+		return d, errLink
+	}
+	return d, err
+}
+
+// InviteOperator adds an operator who has no password yet, or gives one who has none a new link. The link makes the password and the second
+// factor. Invalid; Conflict (login_taken).
+func (s *Service) InviteOperator(ctx context.Context, n NewOperator) (Link, error) {
+	if bad := n.broken(); bad != nil {
+		return Link{}, fault.InvalidFields(bad...)
+	}
+	if err := s.knownAuthority(ctx, n.Authority); err != nil {
+		return Link{}, err
+	}
+	o := operator{Name: n.Name, Authority: n.Authority, Roles: n.Roles, Level: n.Level, Created: s.time()}
+	err := s.insertOperator(ctx, n.Login, &o)
+	if fault.CodeOf(err) == "login_taken" {
+		if d, getErr := s.operators.Get(ctx, n.Login); getErr != nil || d.V.Password != "" || !slices.Equal(d.V.Roles, n.Roles) || d.V.Authority != n.Authority {
+			return Link{}, err
+		}
+		err = nil
+	}
+	if err != nil {
+		return Link{}, err
+	}
+	return s.newLink(ctx, link{Kind: linkOperator, Login: n.Login, Expires: s.time().Add(operatorLinkTerm)})
+}
+
+// Readmit gives an operator a link to a new password and second factor: the old ones are lost. What they opened ends when the link is
+// used. NotFound.
+func (s *Service) Readmit(ctx context.Context, login string) (Link, error) {
+	if _, err := s.operators.Get(ctx, login); err != nil {
+		return Link{}, unknownOperator(err)
+	}
+	return s.newLink(ctx, link{Kind: linkOperator, Login: login, Expires: s.time().Add(operatorLinkTerm)})
+}
+
+// FirstLink gives a link for the first administrator, while there is no operator at all; false once there is one. It takes the place of
+// the link before it, so of several processes that start at once the last one's is good.
+func (s *Service) FirstLink(ctx context.Context) (Link, bool, error) {
+	if any, err := s.anyOperator(ctx); any || err != nil {
+		return Link{}, false, err
+	}
+	l, err := s.newLink(ctx, link{Kind: linkFirst, Expires: s.time().Add(firstLinkTerm)})
+	if err != nil {
+		return Link{}, false, err
+	}
+	_, err = s.links.Upsert(ctx, firstPointer, func(v *link) error {
+		*v = link{Kind: linkFirst, Login: s.hasher.Hash("link", l.Token), Expires: l.Expires}
+		return nil
+	})
+	return l, err == nil, err
+}
+
+func (s *Service) anyOperator(ctx context.Context) (bool, error) {
+	n, err := s.operators.Count(ctx, store.Query{Index: everyone, Eq: store.K("")}, 1)
+	return n > 0, err
+}
+
+// StartRequest begins an enrolment.
+type StartRequest struct {
+	Token, Password        string
+	Login, Name, Authority string // of the first administrator; others have them already
+	SecondFactor           bool   // wanted; those who do more than read have one in any case
+}
+
+// StartEnrolment takes the password of whoever has the link, and gives the secret of the second factor. Nothing can be done with either until
+// ConfirmEnrolment. It may be repeated; the last one counts. Invalid, NotFound (link_unknown).
+func (s *Service) StartEnrolment(ctx context.Context, r StartRequest) (Enrolment, error) {
+	d, err := s.link(ctx, r.Token, linkOperator, linkFirst)
+	if err != nil {
+		return Enrolment{}, err
+	}
+	bad := brokenPassword(r.Password)
+	login, factor := d.V.Login, r.SecondFactor
+	var first *firstOperator
+	if d.V.Kind == linkFirst {
+		n := NewOperator{Login: r.Login, Name: r.Name, Authority: r.Authority, Roles: []Role{Administrator}}
+		bad = append(bad, n.broken()...)
+		login, factor, first = r.Login, true, &firstOperator{Name: r.Name, Authority: r.Authority}
+	}
+	if bad != nil {
+		return Enrolment{}, fault.InvalidFields(bad...)
+	}
+	if first != nil {
+		err = s.knownAuthority(ctx, first.Authority)
+	} else {
+		var o store.Doc[operator]
+		o, err = s.operators.Get(ctx, login)
+		factor = factor || needsFactor(o.V.Roles)
+	}
+	if err != nil {
+		return Enrolment{}, unknownOperator(err)
+	}
+	e, sealed := Enrolment{Login: login}, ""
+	if factor {
+		if e, sealed, err = s.newFactor(ctx, login); err != nil {
+			return Enrolment{}, err
+		}
+	}
+	hash, err := s.hash(ctx, r.Password)
+	if err != nil {
+		return Enrolment{}, err
+	}
+	_, err = s.links.Update(ctx, d.ID, func(l *link) error {
+		l.Login, l.First, l.Password, l.TOTP = login, first, hash, privacy.Sealed(sealed)
+		return nil
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return Enrolment{}, errLink
+	}
+	return e, err
+}
+
+var errCode = fault.New(fault.Invalid, "code_wrong", "the one-time code is wrong; does the clock of the phone go right?")
+
+// ConfirmEnrolment proves with a one-time code that the second factor works, and makes password and factor good. It gives the recovery codes, once.
+// Whatever the operator's old password and factor opened ends. Without a second factor the code is not looked at. Invalid (code_wrong),
+// NotFound (link_unknown); Conflict (enrolment_not_started, login_taken).
+func (s *Service) ConfirmEnrolment(ctx context.Context, token, code string) (Enrolment, error) {
+	d, err := s.link(ctx, token, linkOperator, linkFirst)
+	if err != nil {
+		return Enrolment{}, err
+	}
+	l := &d.V
+	if l.Password == "" {
+		return Enrolment{}, fault.New(fault.Conflict, "enrolment_not_started", "choose a password first")
+	}
+	e := Enrolment{Login: l.Login}
+	var hashes []string
+	step := int64(0)
+	if l.TOTP != "" {
+		if step, err = s.matchCode(ctx, l.Login, l.TOTP, code, 0); err != nil {
+			return Enrolment{}, err
+		}
+		if step == 0 {
+			return Enrolment{}, errCode
+		}
+		e.RecoveryCodes, hashes = s.newRecovery(l.Login)
+	}
+	set := func(o *operator) error {
+		if l.TOTP == "" && needsFactor(o.Roles) {
+			return fault.New(fault.Conflict, "enrolment_not_started", "the roles need a second factor by now; begin again")
+		}
+		o.Password, o.TOTP, o.LastStep, o.Recovery = l.Password, l.TOTP, step, hashes
+		o.Epoch++
+		return nil
+	}
+	if l.Kind == linkFirst {
+		err = s.enrolFirst(ctx, l, set)
+	} else {
+		_, err = s.operators.Update(ctx, l.Login, set)
+	}
+	if err != nil {
+		return Enrolment{}, unknownOperator(err)
+	}
+	s.known.InvalidateAll()
+	// Used up, whoever else tried at the same moment.
+	if err := s.links.Delete(ctx, d.ID); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return Enrolment{}, err
+	}
+	return e, nil
+}
+
+func (s *Service) enrolFirst(ctx context.Context, l *link, set func(o *operator) error) error {
+	any, err := s.anyOperator(ctx)
+	if err != nil {
+		return err
+	}
+	if any {
+		return errLink
+	}
+	o := operator{Name: l.First.Name, Authority: l.First.Authority, Roles: []Role{Administrator}, Created: s.time()}
+	if err := set(&o); err != nil {
+		return err
+	}
+	return s.insertOperator(ctx, l.Login, &o)
+}
+
+// SetPassword changes one's own password. Sessions but the caller's end. Invalid, Unauthenticated (login_failed).
+func (s *Service) SetPassword(ctx context.Context, login, old, fresh, keep string) error {
+	if bad := brokenPassword(fresh); bad != nil {
+		return fault.InvalidFields(bad...)
+	}
+	d, err := s.operators.Get(ctx, login)
+	if err != nil {
+		return unknownOperator(err)
+	}
+	ok, err := s.verify(ctx, d.V.Password, old)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return errLogin
+	}
+	hash, err := s.hash(ctx, fresh)
+	if err != nil {
+		return err
+	}
+	_, err = s.operators.Update(ctx, login, func(o *operator) error {
+		if o.Password != d.V.Password {
+			return errOperatorChanged
+		}
+		o.Password = hash
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	_, err = s.EndSessions(ctx, login, keep)
+	return err
+}
+
+// NewRecoveryCodes replaces the recovery codes, against a one-time code. Unauthenticated (login_failed); Conflict (second_factor_missing).
+func (s *Service) NewRecoveryCodes(ctx context.Context, login, code string) ([]string, error) {
+	plain, hashes := s.newRecovery(login)
+	_, err := s.operators.Update(ctx, login, func(o *operator) error {
+		if o.TOTP == "" {
+			return fault.New(fault.Conflict, "second_factor_missing", "this operator has no second factor")
+		}
+		step, err := s.matchCode(ctx, login, o.TOTP, code, o.LastStep)
+		if err != nil {
+			return err
+		}
+		if step == 0 {
+			return errLogin
+		}
+		o.LastStep, o.Recovery = step, hashes
+		return nil
+	})
+	if err != nil {
+		return nil, unknownOperator(err)
+	}
+	return plain, nil
+}
+
+// factorField is the field that secrets of second factors are sealed for, in operators and in links.
+const factorField = "totp"
+
+func operatorRecord(login string) string { return "operator/" + login }
+
+// newFactor makes the secret of a second factor, sealed.
+func (s *Service) newFactor(ctx context.Context, login string) (e Enrolment, sealed string, err error) {
+	key, err := totp.Generate(totp.GenerateOpts{Issuer: "Haisu", AccountName: login})
+	if err != nil {
+		return e, "", fmt.Errorf("one-time code: %w", err)
+	}
+	sealed, err = s.vault.Seal(ctx, operatorRecord(login), factorField, []byte(key.Secret()))
+	return Enrolment{Login: login, TOTPSecret: key.Secret(), OtpauthURL: key.URL()}, sealed, err
+}
+
+// matchCode gives the step of a one-time code that is of the step now, the one before or the one after (RFC 6238, 5.2) and newer than the
+// last one used; 0 for a wrong one.
+func (s *Service) matchCode(ctx context.Context, login string, sealed privacy.Sealed, code string, last int64) (int64, error) {
+	plain, err := s.vault.Open(ctx, operatorRecord(login), factorField, string(sealed))
+	if err != nil {
+		return 0, err
+	}
+	step := s.now().Unix() / 30
+	for at := step - 1; at <= step+1; at++ {
+		if at <= last {
+			continue
+		}
+		ok, err := totp.ValidateCustom(code, string(plain), time.Unix(at*30, 0), totp.ValidateOpts{Period: 30, Digits: otp.DigitsSix})
+		if err == nil && ok {
+			return at, nil
+		}
+	}
+	return 0, nil
+}
+
+const recoveryCodes = 10
+
+// newRecovery makes recovery codes of 80 random bits, and their hashes.
+func (s *Service) newRecovery(login string) (plain, hashes []string) {
+	for range recoveryCodes {
+		c := clock.Token(10)
+		plain = append(plain, c[:4]+"-"+c[4:8]+"-"+c[8:12]+"-"+c[12:])
+		hashes = append(hashes, s.recoveryHash(login, c))
+	}
+	return plain, hashes
+}
+
+// recoveryHash is of the code as it is typed: hyphens, spaces and case do not matter.
+func (s *Service) recoveryHash(login, code string) string {
+	return s.hasher.Hash("recovery", login+"\n"+strings.ToLower(strings.NewReplacer("-", "", " ", "").Replace(code)))
+}
