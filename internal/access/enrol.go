@@ -28,6 +28,7 @@ const (
 	linkOperator = "operator"
 	linkFirst    = "first"
 	linkFirm     = "firm"
+	linkSignIn   = "sign_in" // no link: that a sign-in through an identity provider was finished
 )
 
 // How long links can be used.

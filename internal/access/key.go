@@ -57,14 +57,14 @@ func (k *sellerKey) gone() time.Time {
 
 // Key is a key as its firm sees it.
 type Key struct {
-	ID, Firm, Label          string
-	Prefix                   string // what the key begins with, to tell keys apart
-	Scopes                   []Scope
-	Test                     bool // for the firm's test tenant
+	ID, Firm, Label            string
+	Prefix                     string // what the key begins with, to tell keys apart
+	Scopes                     []Scope
+	Test                       bool // for the firm's test tenant
 	Created, NotAfter, Revoked time.Time
-	LastUsed                 time.Time // to a minute; zero: never
-	CreatedBy, ReplacedBy    string
-	Good                     bool
+	LastUsed                   time.Time // to a minute; zero: never
+	CreatedBy, ReplacedBy      string
+	Good                       bool
 }
 
 func (s *Service) shownKey(id string, k *sellerKey) Key {

@@ -262,3 +262,12 @@ func (s *Service) LoginIdentity(ctx context.Context, id Identity, c Client) (Ses
 	}
 	return s.open(ctx, d, c)
 }
+
+// Use remembers that a sign-in with this ID was finished, and says whether it is the first.
+func (s *Service) Use(ctx context.Context, id string, until time.Time) (bool, error) {
+	err := s.links.Insert(ctx, s.hasher.Hash("sign_in", id), link{Kind: linkSignIn, Expires: until})
+	if errors.Is(err, store.ErrExists) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/haisu-trace/haisu/internal/clock"
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/privacy"
 	"github.com/haisu-trace/haisu/internal/store"
@@ -155,7 +156,7 @@ func (s *Service) insertOperator(ctx context.Context, login string, o *operator)
 		return fault.New(fault.Conflict, "login_taken", "the login %q is taken", login).Because(err)
 	}
 	if err == nil && o.administers() {
-		err = s.noteAdministrator(ctx, login)
+		err = s.settle(ctx, login, "")
 	}
 	return err
 }
@@ -244,85 +245,114 @@ func (s *Service) ChangeOperator(ctx context.Context, login string, revision int
 	if c.Authority != nil || c.Roles != nil || c.Level != nil || c.Disabled != nil {
 		d.V.Epoch++
 	}
+	nonce := ""
 	if was && !d.V.administers() {
-		if err := s.resign(ctx, login); err != nil {
+		if nonce, err = s.leave(ctx, login); err != nil {
 			return before, after, err
 		}
 	}
 	err = s.operators.Replace(ctx, d)
+	s.known.InvalidateAll()
+	if nonce != "" || d.V.administers() {
+		err = errors.Join(err, s.settle(context.WithoutCancel(ctx), login, nonce))
+	}
 	if errors.Is(err, store.ErrConflict) {
-		// The operator may still be an administrator; reconcile counts it again.
-		return before, after, errors.Join(errOperatorChanged, s.reconcile(ctx))
+		return before, after, errOperatorChanged.Because(err)
 	}
 	if err != nil {
 		return before, after, unknownOperator(err)
 	}
-	s.known.InvalidateAll()
 	d.Rev++
-	if d.V.administers() {
-		err = s.noteAdministrator(ctx, login)
-	}
-	return before, shown(d), err
+	return before, shown(d), nil
 }
 
 var errOperatorChanged = fault.New(fault.Conflict, "operator_changed", "the operator was changed meanwhile; read it again")
 
-// administrators is the one document that says who is left to let others in. It never names anybody who is none: whoever becomes
-// one is written here afterwards, and whoever ceases to be one is taken out before. So while it has an entry there is an
-// administrator, and of two who would leave at once one is refused.
+// administrators is the one document that says who is left to let others in. It never counts anybody who is none, so while it counts one there
+// is one, and of two who would go at once one is refused. Whoever goes is taken out, as leaving, before the operator's document is
+// changed; whoever comes is put in after it, and only while nobody is about to take them out.
 type administrators struct {
-	Logins []string `json:"logins"`
+	Logins  []string           `json:"logins"`
+	Leaving map[string]leaving `json:"leaving,omitempty"` // by a nonce of the change
 }
 
-const administratorsID = "administrators"
-
-// maxAdministrators bounds the document; more may exist, and are not counted.
-const maxAdministrators = 100
-
-func (s *Service) noteAdministrator(ctx context.Context, login string) error {
-	_, err := s.state.Upsert(ctx, administratorsID, func(v *administrators) error {
-		if !slices.Contains(v.Logins, login) && len(v.Logins) < maxAdministrators {
-			v.Logins = append(v.Logins, login)
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("note administrator: %w", err)
-	}
-	return nil
+type leaving struct {
+	Login string    `json:"login"`
+	Since time.Time `json:"since"`
 }
 
-// resign takes an administrator out of the document. Conflict (last_administrator).
-func (s *Service) resign(ctx context.Context, login string) error {
-	_, err := s.state.Upsert(ctx, administratorsID, func(v *administrators) error {
+const (
+	administratorsID = "administrators"
+	// maxAdministrators bounds the document; more may exist, and are not counted.
+	maxAdministrators = 100
+	// leftAfter is when a change that neither came to its end nor took itself back was surely cut off.
+	leftAfter = 10 * time.Minute
+)
+
+// leave takes an administrator out before they go. settle must follow. Conflict (last_administrator).
+func (s *Service) leave(ctx context.Context, login string) (nonce string, err error) {
+	nonce = clock.Token(10)
+	_, err = s.state.Upsert(ctx, administratorsID, func(v *administrators) error {
 		rest := slices.DeleteFunc(slices.Clone(v.Logins), func(l string) bool { return l == login })
 		if len(rest) == 0 {
 			return fault.New(fault.Conflict, "last_administrator", "this is the last administrator; make another one first")
 		}
 		v.Logins = rest
+		if v.Leaving == nil {
+			v.Leaving = map[string]leaving{}
+		}
+		v.Leaving[nonce] = leaving{login, s.time()}
 		return nil
 	})
-	return err
+	return nonce, err
 }
 
-// reconcile writes down administrators who are missing because a process died, or was refused, half-way. One who ceased to be an
-// administrator at the same time is taken out again.
+// settle counts an operator, or does not, by what the operator's document says. It is read after the state and before the state is
+// replaced: a change that takes the administrator out meanwhile changes the state first, and then this tries again.
+func (s *Service) settle(ctx context.Context, login, nonce string) error {
+	_, err := s.state.Upsert(ctx, administratorsID, func(v *administrators) error {
+		delete(v.Leaving, nonce)
+		for _, l := range v.Leaving {
+			if l.Login == login {
+				return nil // whoever takes them out settles it
+			}
+		}
+		o, err := s.operators.Get(ctx, login)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		counted := slices.Contains(v.Logins, login)
+		switch {
+		case o.V.administers() && !counted && len(v.Logins) < maxAdministrators:
+			v.Logins = append(v.Logins, login)
+		case !o.V.administers() && counted:
+			v.Logins = slices.DeleteFunc(v.Logins, func(l string) bool { return l == login })
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("count administrators: %w", err)
+	}
+	return nil
+}
+
+// reconcile counts administrators who are missing because a process died half-way.
 func (s *Service) reconcile(ctx context.Context) error {
-	noted, err := s.state.Get(ctx, administratorsID)
+	now, err := s.state.Get(ctx, administratorsID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
+	for nonce, l := range now.V.Leaving {
+		if s.time().Sub(l.Since) >= leftAfter {
+			if err := s.settle(ctx, l.Login, nonce); err != nil {
+				return err
+			}
+		}
+	}
 	return s.operators.Each(ctx, store.Query{Index: everyone, Eq: store.K("")}, func(d store.Doc[operator]) error {
-		if !d.V.administers() || slices.Contains(noted.V.Logins, d.ID) {
+		if !d.V.administers() || slices.Contains(now.V.Logins, d.ID) {
 			return nil
 		}
-		if err := s.noteAdministrator(ctx, d.ID); err != nil {
-			return err
-		}
-		now, err := s.operators.Get(ctx, d.ID)
-		if err != nil || now.V.administers() {
-			return err
-		}
-		return s.resign(ctx, d.ID)
+		return s.settle(ctx, d.ID, "")
 	})
 }

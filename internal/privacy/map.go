@@ -84,6 +84,7 @@ var Fields = []Field{
 	{"operators", "recovery", "", "an operator's recovery codes", "access", duty, &InOffice, Hashed},
 	{"operators", "identities", "", "an operator's identity at an identity provider", "access", duty, &InOffice, Hashed},
 	{"operators", "last_login", "", "when an operator last logged in", "finding accounts that nobody uses", duty, &InOffice, Official},
+	{"access_state", "leaving.login", "", "logins of administrators who are about to be none", "access", duty, &InOffice, Official},
 	{"access_state", "logins", "", "logins of administrators", "access", duty, &InOffice, Official},
 	{"sessions", ID, "", "token of a session", "access", duty, &SessionTerm, Hashed},
 	{"sessions", "login", "", "whose session it is", "access", duty, &SessionTerm, Official},
