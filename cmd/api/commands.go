@@ -27,6 +27,10 @@ var commands = map[string]command{
 	"key add":            addKey,
 	"import safety-gate": importSafetyGate,
 	"search rebuild":     rebuildSearch,
+	"keys prepare":       keysCommand("prepare", prepareKey),
+	"keys rotate":        keysCommand("rotate", rotateKeys),
+	"keys rewrap":        keysCommand("rewrap", rewrapKeys),
+	"keys retire":        keysCommand("retire", retireKeys),
 }
 
 // within opens the program for a command and closes it again.

@@ -125,6 +125,12 @@ func (d *demonstration) units() []web.DemoUnit {
 	}
 }
 
+// printFirst gives the link for the first administrator.
+func printFirst(out io.Writer, publicURL string, l access.Link) {
+	_, _ = fmt.Fprintf(out, "\nThere is no operator yet. The first administrator sets up access here, until %s:\n  %s/enrol/%s?first=1\n",
+		l.Expires.Local().Format("2006-01-02 15:04 MST"), publicURL, l.Token) // a lost line is no failure
+}
+
 // printStart says what to open first.
 func printStart(out io.Writer, publicURL string, d *demonstration) {
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) } // a lost line is no failure

@@ -23,6 +23,8 @@ const usage = `usage: api [command] [flags]
   operator add LOGIN           add an officer; the password is read from standard input
   key add FIRM                 give a firm an API key; with -name a firm that is new is made
   import safety-gate FILE      import EU Safety Gate alerts as foreign notices
+  keys prepare|rotate|rewrap|retire
+                               rotate the keys of KEYS_FILE, in this order
   search rebuild               rebuild the search index from the store
   version                      print the version
 
@@ -39,21 +41,20 @@ func run(ctx context.Context, args []string, getenv func(string) string, in io.R
 	switch command {
 	case "serve":
 		return runServe(ctx, args, getenv, io)
-	case "operator", "key", "import", "search":
-		if len(args) == 0 || strings.HasPrefix(args[0], "-") {
-			break
-		}
-		do, ok := commands[command+" "+args[0]]
-		if !ok {
-			break
-		}
-		return do(ctx, args[1:], getenv, io)
 	case "version":
 		_, err := fmt.Fprintln(out, "haisu", version())
 		return err
 	case "help":
 		_, err := fmt.Fprint(out, usage)
 		return err
+	}
+	if do, ok := commands[command]; ok {
+		return do(ctx, args, getenv, io)
+	}
+	if len(args) > 0 {
+		if do, ok := commands[command+" "+args[0]]; ok {
+			return do(ctx, args[1:], getenv, io)
+		}
 	}
 	_, _ = fmt.Fprint(errw, usage) // nothing is left to tell if this fails
 	return errUsage

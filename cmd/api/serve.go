@@ -72,7 +72,14 @@ func runServe(ctx context.Context, args []string, getenv func(string) string, io
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
+	first, open, err := a.access.FirstLink(ctx)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
 	printStart(io.out, publicURL, demo)
+	if open {
+		printFirst(io.out, publicURL, first)
+	}
 	log.Info("serving", "addr", ln.Addr().String(), "public_url", publicURL, "version", version())
 	return a.work(ctx, server, ln, alerts, sync)
 }
@@ -115,7 +122,7 @@ func (a *app) server(publicURL string, alerts *alert.Service, finder httpapi.Fin
 		Version: version(), PublicURL: publicURL, Log: a.log, TrustedProxies: a.cfg.TrustedProxies, Limits: limits,
 		Page: pages,
 		Pages: pages.Routes(web.Sources{
-			PublicURL: publicURL, Warnings: a.warnings, Finder: finder, Demo: demo.units(),
+			PublicURL: publicURL, Warnings: a.warnings, Finder: finder, Demo: demo.units(), Enroller: a.access,
 		}),
 		Services: httpapi.Services{
 			Authenticator: a.access, Sessions: a.access, Firms: a.firms, Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace,

@@ -30,8 +30,8 @@ var files embed.FS
 // Pages renders pages. It is immutable and safe for concurrent use. Every method writes a whole HTML document in one Write, or
 // nothing: its error is that of the template or of the writer. lang is lang.ZhHans or lang.En; anything else counts as Chinese.
 type Pages struct {
-	scan, start, warning, warnings, problem page
-	policy                                  string
+	scan, start, warning, warnings, problem, enrol page
+	policy                                         string
 }
 
 // page is one template by language.
@@ -62,6 +62,7 @@ func New() (*Pages, error) {
 		{&p.warning, "warning", warningView{}},
 		{&p.warnings, "warnings", warningsView{}},
 		{&p.problem, "problem", problemView{}},
+		{&p.enrol, "enrol", enrolView{}},
 	} {
 		if each.to.zh, err = compile(each.file, lang.ZhHans, css, each.empty); err != nil {
 			return nil, err

@@ -30,6 +30,7 @@ type Sources struct {
 	Demo      []DemoUnit
 	Warnings  Warnings
 	Finder    Finder
+	Enroller  Enroller
 }
 
 // The bounds of the list page.
@@ -38,10 +39,11 @@ const (
 	maxQuery = 256 // characters
 )
 
-// Routes registers the pages that are no answers to scans: /, /warnings and /warnings/{no}. Errors are left to the server, which
+// Routes registers the pages that are no answers to scans: /, /warnings, /warnings/{no}, and those behind one-time links. Errors are left to the server, which
 // renders them with RenderProblem.
 func (p *Pages) Routes(s Sources) func(r fiber.Router) {
 	return func(r fiber.Router) {
+		p.enrolRoutes(r, s.Enroller)
 		r.Get("/", func(c *fiber.Ctx) error {
 			return p.send(c, func(b *bytes.Buffer, tag string) error {
 				return p.RenderStart(b, tag, Start{PublicURL: s.PublicURL, Demo: s.Demo})
