@@ -13,7 +13,7 @@ type Query struct {
 	Index    string
 	Eq       Key
 	Or       []Key // more equality tuples: what is under any of them is found, each document once, in one order
-	From, To Key // [From, To) of the order tuple
+	From, To Key   // [From, To) of the order tuple
 	Desc     bool
 	Limit    int    // default 50, at most MaxBatch
 	Cursor   string // opaque, from the page before

@@ -70,7 +70,9 @@ func TestSuiteBehindAPrefix(t *testing.T) {
 		return behind{store.Prefixed(eng, "sandbox_"), eng}
 	}
 	storetest.RunSequential(t, storetest.Factory{
-		Open: func(t *testing.T, now clock.Now) store.Engine { return view(t, filepath.Join(t.TempDir(), "t.db"), now) },
+		Open: func(t *testing.T, now clock.Now) store.Engine {
+			return view(t, filepath.Join(t.TempDir(), "t.db"), now)
+		},
 		Again: func(t *testing.T, first store.Engine, now clock.Now) store.Engine {
 			return view(t, first.(behind).eng.path, now)
 		},
