@@ -70,7 +70,7 @@ func (a *app) prepareDemo(ctx context.Context, out io.Writer) (*demonstration, e
 			return nil, errors.New("DEMO: demonstration data is served on a loopback address only")
 		}
 		start := time.Now()
-		author := warning.Author{ID: "demo", Name: "演示 Demonstration", Authority: demoAuthority}
+		author := warning.Author{ID: "demo", Name: "演示 Demonstration", Authority: demoAuthority, May: warning.Anything}
 		summary, err = demo.Load(ctx, demo.Services{Firms: a.firms, Trace: a.trace, Warnings: a.warnings, Engine: a.engine}, author, time.Now, func(string) {})
 		if err != nil {
 			return nil, fmt.Errorf("demonstration data: %w", err)

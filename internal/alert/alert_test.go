@@ -133,7 +133,7 @@ func setup(t testing.TB) *bundle {
 	b := &bundle{
 		t: t, engine: eng, clock: clocktest.New(time.Date(2026, 11, 24, 4, 0, 0, 0, time.UTC)), names: map[string]string{},
 		graph: &fakeGraph{made: map[gs1.Ref]gs1.Ref{}}, sender: &fakeSender{answer: map[string]Sent{}},
-		by: warning.Author{ID: "o", Name: "Officer", Authority: "hainan"},
+		by: warning.Author{ID: "o", Name: "Officer", Authority: "hainan", May: warning.Anything},
 	}
 	log := slog.New(slog.DiscardHandler)
 	b.warnings, err = warning.Open(ctx, eng, warning.Options{Now: b.clock.Now, Log: log})

@@ -17,7 +17,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/warning/notice"
 )
 
-var officer = warning.Author{ID: "demo", Name: "演示员", Authority: "demo-authority"}
+var officer = warning.Author{ID: "demo", Name: "演示员", Authority: "demo-authority", May: warning.Anything}
 
 // noon is the present of the tests: 2026-11-24 12:00 in Hainan.
 var noon = time.Date(2026, 11, 24, 4, 0, 0, 0, time.UTC)

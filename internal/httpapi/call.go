@@ -61,7 +61,9 @@ func author(ctx context.Context) (warning.Author, error) {
 	if !p.Has(access.Officer) && !p.Has(access.Publisher) {
 		return warning.Author{}, refuse(http.StatusForbidden, "not_an_officer", "this is for officers who may draft and publish warnings")
 	}
-	return warning.Author{ID: p.ID, Name: p.Name, Authority: p.Authority}, nil
+	return warning.Author{ID: p.ID, Name: p.Name, Authority: p.Authority, May: func(action, class string, _ warning.Level) error {
+		return access.Allow(&p, access.Action(action), access.Target{Authority: p.Authority, Class: class})
+	}}, nil
 }
 
 // sellerFirm is the firm of the seller whose key was used.

@@ -21,7 +21,7 @@ import (
 	"github.com/haisu-trace/haisu/search/bleve"
 )
 
-var officer = warning.Author{ID: "o-1", Name: "Lin", Authority: "hnamr"}
+var officer = warning.Author{ID: "o-1", Name: "Lin", Authority: "hnamr", May: warning.Anything}
 
 var why = lang.ZhEn("经复检合格", "A second test found nothing")
 

@@ -1,15 +1,19 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
+	"slices"
 )
 
 // Query names a declared index, an equality tuple and, if wanted, a range of the order tuple.
 type Query struct {
 	Index    string
 	Eq       Key
-	From, To Key // [From, To) of the order tuple
+	Or       []Key // more equality tuples: what is under any of them is found, each document once, in one order
+	From, To Key   // [From, To) of the order tuple
 	Desc     bool
 	Limit    int    // default 50, at most MaxBatch
 	Cursor   string // opaque, from the page before
@@ -61,11 +65,21 @@ func (c *Collection[T]) scan(ctx context.Context, q Query, keysOnly bool) ([]Hit
 	if err != nil {
 		return nil, "", err
 	}
-	hits, err := c.eng.Scan(ctx, c.def.Name, Scan{
-		Index: q.Index, Eq: q.Eq, From: q.From, To: q.To, Desc: q.Desc, Limit: limit + 1, After: after,
-	}, keysOnly)
+	scan := Scan{Index: q.Index, Eq: q.Eq, From: q.From, To: q.To, Desc: q.Desc, Limit: limit + 1, After: after}
+	hits, err := c.eng.Scan(ctx, c.def.Name, scan, keysOnly)
 	if err != nil {
 		return nil, "", err
+	}
+	for _, eq := range q.Or {
+		scan.Eq = eq
+		more, err := c.eng.Scan(ctx, c.def.Name, scan, keysOnly)
+		if err != nil {
+			return nil, "", err
+		}
+		hits = append(hits, more...)
+	}
+	if len(q.Or) > 0 {
+		hits = inOneOrder(hits, q.Desc)
 	}
 	next := ""
 	if len(hits) > limit {
@@ -73,6 +87,19 @@ func (c *Collection[T]) scan(ctx context.Context, q Query, keysOnly bool) ([]Hit
 		next = encodeCursor(hits[limit-1].Position)
 	}
 	return hits, next, nil
+}
+
+// inOneOrder sorts the hits of several scans. A cursor is a position, which means the same under every equality tuple, so the page
+// after it is cut from the scans alike.
+func inOneOrder(hits []Hit, desc bool) []Hit {
+	slices.SortFunc(hits, func(a, b Hit) int {
+		c := cmp.Or(bytes.Compare(a.Order, b.Order), cmp.Compare(a.ID, b.ID))
+		if desc {
+			return -c
+		}
+		return c
+	})
+	return slices.CompactFunc(hits, func(a, b Hit) bool { return a.ID == b.ID && bytes.Equal(a.Order, b.Order) })
 }
 
 // Each calls f for every document that the query finds, page by page, until f fails. Cursor and Limit of q are not used.
@@ -95,7 +122,7 @@ func (c *Collection[T]) Each(ctx context.Context, q Query, f func(Doc[T]) error)
 	}
 }
 
-// Count counts what the query finds, stopping at limit.
+// Count counts what is found under q.Eq, stopping at limit; q.Or is not used, since a document may be under several tuples.
 func (c *Collection[T]) Count(ctx context.Context, q Query, limit int) (int, error) {
 	return c.eng.Count(ctx, c.def.Name, Scan{Index: q.Index, Eq: q.Eq, From: q.From, To: q.To}, limit)
 }

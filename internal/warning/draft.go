@@ -41,11 +41,14 @@ type DraftDoc struct {
 // Seal is the order to publish. It freezes the draft, so nobody's edit is lost between reading and publishing, and it is carried out
 // by whoever comes first: the officer's own request, a retry, or the worker.
 type Seal struct {
-	By     string    `json:"by"`
-	ByName string    `json:"by_name,omitempty"`
-	At     time.Time `json:"at"`
-	Key    string    `json:"key"`  // of the message that it becomes
-	Done   bool      `json:"done"` // the message is published
+	By       string    `json:"by"`
+	ByName   string    `json:"by_name,omitempty"`
+	Second   string    `json:"second,omitempty"` // who approved it
+	Acting   string    `json:"acting,omitempty"` // see Message.Acting
+	At       time.Time `json:"at"`
+	Key      string    `json:"key"`      // of the message that it becomes
+	Revision int64     `json:"revision"` // of the draft that is to be published
+	Done     bool      `json:"done"`     // the message is published
 }
 
 const (
@@ -81,13 +84,17 @@ func draftsDef() store.Def[DraftDoc] {
 // maxNumberTries bounds the search for a free number: with n officers who create at once, each loses at most n-1 rounds.
 const maxNumberTries = 1000
 
-// Create makes a draft under a new number. The unique insert of the draft decides who has the number. Invalid, Forbidden.
+// Create makes a draft under a new number. The unique insert of the draft decides who has the number. Invalid, Forbidden, and what
+// by.May answers for ActionDraft.
 func (s *Service) Create(ctx context.Context, by Author, c Content) (Draft, error) {
 	if by.ID == "" || by.Authority == "" {
 		return Draft{}, fault.New(fault.Forbidden, "no_authority", "warnings are drafted for an authority")
 	}
 	c, err := c.Normalized("")
 	if err != nil {
+		return Draft{}, err
+	}
+	if err := by.may(ActionDraft, c.Level, c.Category); err != nil {
 		return Draft{}, err
 	}
 	now := s.time()
@@ -129,7 +136,7 @@ func (s *Service) lastNumber(ctx context.Context, year int) (int, error) {
 	return seq, nil
 }
 
-// Draft gives a draft, published or not (see Seal). NotFound.
+// Draft gives a draft, published or not (see Seal), of whatever authority: the caller shows it to officers of that one only. NotFound.
 func (s *Service) Draft(ctx context.Context, no string) (Draft, error) {
 	if !validNo(no) {
 		return Draft{}, errUnknown(no)
@@ -144,9 +151,22 @@ func (s *Service) Draft(ctx context.Context, no string) (Draft, error) {
 	return Draft{DraftDoc: d.V, Revision: d.Rev}, nil
 }
 
-// Drafts gives an authority's drafts that are not published, the latest change first. Malformed for a bad cursor.
+// Drafts gives the drafts that are not published of an authority and of those for which it acts, the latest change first. Malformed for a
+// bad cursor.
 func (s *Service) Drafts(ctx context.Context, authority, cursor string, limit int) (drafts []Draft, next string, err error) {
-	p, err := s.drafts.Find(ctx, store.Query{Index: indexEdit, Eq: store.K(authority), Desc: true, Cursor: cursor, Limit: pageSize(limit)})
+	q := store.Query{Index: indexEdit, Eq: store.K(authority), Desc: true, Cursor: cursor, Limit: pageSize(limit)}
+	if s.bodies != nil {
+		line, err := s.bodies.Line(ctx, authority)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, id := range line {
+			if id != authority {
+				q.Or = append(q.Or, store.K(id))
+			}
+		}
+	}
+	p, err := s.drafts.Find(ctx, q)
 	if err != nil {
 		return nil, "", listError(err)
 	}
@@ -156,25 +176,26 @@ func (s *Service) Drafts(ctx context.Context, authority, cursor string, limit in
 	return drafts, p.Next, nil
 }
 
-// UpdateDraft replaces a draft's content if nobody changed it since revision. Invalid, NotFound, Forbidden; Conflict
-// (draft_changed, draft_published).
+// UpdateDraft replaces a draft's content if nobody changed it since revision. Invalid; NotFound, also for a draft of another authority;
+// Conflict (draft_changed, draft_published); and what by.May answers for ActionDraft, on the class before and the one after.
 func (s *Service) UpdateDraft(ctx context.Context, by Author, no string, revision int64, c Content) (Draft, error) {
 	c, err := c.Normalized("")
 	if err != nil {
 		return Draft{}, err
 	}
-	d, err := s.Draft(ctx, no)
+	d, err := s.draftOf(ctx, by, no)
 	if err != nil {
 		return Draft{}, err
 	}
-	if err := mayWrite(by, no, d.Authority); err != nil {
-		return Draft{}, err
-	}
 	if d.Seal != nil {
-		return Draft{}, fault.New(fault.Conflict, "draft_published", "warning %s is published; amend it instead", no)
+		return Draft{}, errDraftPublished(no)
 	}
 	if d.Revision != revision {
 		return Draft{}, errDraftChanged(&d)
+	}
+	// The replace below succeeds only over the revision that is asked about here.
+	if err := by.may(ActionDraft, higher(d.Level, c.Level), classes(&d.Content, &c)...); err != nil {
+		return Draft{}, err
 	}
 	d.Content, d.By, d.ByName, d.Updated = c, by.ID, by.Name, s.time()
 	err = s.drafts.Replace(ctx, store.Doc[DraftDoc]{ID: no, Rev: d.Revision, V: d.DraftDoc})
@@ -186,6 +207,25 @@ func (s *Service) UpdateDraft(ctx context.Context, by Author, no string, revisio
 	}
 	d.Revision++
 	return d, nil
+}
+
+// classes are the product classes of two contents, each once.
+func classes(a, b *Content) []string {
+	if a.Category == b.Category {
+		return []string{a.Category}
+	}
+	return []string{a.Category, b.Category}
+}
+
+func higher(a, b Level) Level {
+	if b.Rank() > a.Rank() {
+		return b
+	}
+	return a
+}
+
+func errDraftPublished(no string) error {
+	return fault.New(fault.Conflict, "draft_published", "warning %s is published; amend it instead", no)
 }
 
 func errDraftChanged(d *Draft) error {

@@ -79,7 +79,9 @@ type Message struct {
 	Reason     lang.Text `json:"reason,omitempty"` // why it was updated, lifted or retracted
 	By         string    `json:"by"`               // the operator's ID
 	ByName     string    `json:"by_name,omitempty"`
-	Authority  string    `json:"authority"`
+	ApprovedBy string    `json:"approved_by,omitempty"` // ID of the other operator who approved it
+	Authority  string    `json:"authority"`             // of all messages of a warning the same
+	Acting     string    `json:"acting,omitempty"`      // the authority that published it, where it acts for a merged one
 	Published  time.Time `json:"published"`
 	References string    `json:"references,omitempty"` // ID of the message before
 	// Key is what a retry of the same request knows its message by: the caller's idempotency key, or a random nonce.

@@ -16,29 +16,54 @@ import (
 const maxUpdates = 200
 
 // Publish publishes a draft as it stands. Publishing twice, by whomever, publishes once and gives the same message.
-// NotFound, Forbidden.
+// Errors as PublishKeyed.
 func (s *Service) Publish(ctx context.Context, by Author, no string) (Message, error) {
-	return s.PublishRevision(ctx, by, no, 0)
+	return s.PublishKeyed(ctx, by, no, 0, "")
 }
 
-// PublishRevision is Publish of the draft revision that the officer has seen: Conflict (draft_changed) if it is another one by
-// now. 0 means whatever stands.
+// PublishRevision is Publish of the draft revision that the officer has seen; 0 means whatever stands.
 func (s *Service) PublishRevision(ctx context.Context, by Author, no string, revision int64) (Message, error) {
+	return s.PublishKeyed(ctx, by, no, revision, "")
+}
+
+// PublishKeyed is PublishRevision with a key: whoever has published the draft with this key before gets its message again without being
+// asked anything, so an order that was carried out stays so whatever becomes of the officers. "" is no key.
+//
+// NotFound, also for a draft of another authority; Conflict (draft_changed; draft_published when it was published in another
+// revision); and what by.May answers for ActionPublish, on the very content that is published.
+func (s *Service) PublishKeyed(ctx context.Context, by Author, no string, revision int64, key string) (Message, error) {
+	ch := &checker{}
+	ch.line("/idempotency_key", key, MaxReference)
+	if err := ch.err(); err != nil {
+		return Message{}, err
+	}
 	for range maxNumberTries {
-		d, err := s.Draft(ctx, no)
+		d, err := s.draftOf(ctx, by, no)
 		if err != nil {
 			return Message{}, err
 		}
-		if err := mayWrite(by, no, d.Authority); err != nil {
+		if d.Seal != nil && key != "" && d.Seal.Key == key {
+			return s.carryOut(ctx, &d)
+		}
+		if err := by.may(ActionPublish, d.Level, d.Category); err != nil {
 			return Message{}, err
 		}
 		if d.Seal != nil {
+			if revision != 0 && d.Seal.Revision != revision {
+				return Message{}, errDraftPublished(no)
+			}
 			return s.carryOut(ctx, &d)
 		}
 		if revision != 0 && d.Revision != revision {
 			return Message{}, errDraftChanged(&d)
 		}
-		d.Seal = &Seal{By: by.ID, ByName: by.Name, At: s.time(), Key: clock.Token(10)}
+		d.Seal = &Seal{By: by.ID, ByName: by.Name, Second: by.Second, At: s.time(), Key: key, Revision: d.Revision}
+		if d.Seal.Key == "" {
+			d.Seal.Key = clock.Token(10)
+		}
+		if by.Authority != d.Authority {
+			d.Seal.Acting = by.Authority
+		}
 		err = s.drafts.Replace(ctx, store.Doc[DraftDoc]{ID: no, Rev: d.Revision, V: d.DraftDoc})
 		if errors.Is(err, store.ErrConflict) {
 			continue
@@ -57,7 +82,7 @@ func (s *Service) PublishRevision(ctx context.Context, by Author, no string, rev
 func (s *Service) carryOut(ctx context.Context, d *Draft) (Message, error) {
 	m := Message{
 		No: d.No, Rev: 1, Kind: KindAlert, Content: d.Content,
-		By: d.Seal.By, ByName: d.Seal.ByName, Authority: d.Authority, Key: d.Seal.Key,
+		By: d.Seal.By, ByName: d.Seal.ByName, ApprovedBy: d.Seal.Second, Authority: d.Authority, Acting: d.Seal.Acting, Key: d.Seal.Key,
 		Published: s.time(), Fanout: Fanout{Phase: FanoutPending},
 	}
 	m, _, err := s.insert(ctx, m)
@@ -115,8 +140,9 @@ type Amendment struct {
 	Level   Level
 }
 
-// Amend publishes an update: raises or lowers the level, or changes scope or texts. NotFound, Forbidden, Invalid (nothing_changed
-// among its fields); Conflict (illegal_move, warning_changed, idempotency_key_reused).
+// Amend publishes an update: raises or lowers the level, or changes scope or texts. NotFound; Forbidden (other_authority); Invalid
+// (nothing_changed among its fields); Conflict (illegal_move, warning_changed, idempotency_key_reused); and what by.May answers for
+// ActionPublish, on the classes before and after and the higher of the two levels. A retry that is known by its key is not asked again.
 func (s *Service) Amend(ctx context.Context, by Author, no string, a Amendment) (Message, error) {
 	return s.follow(ctx, by, no, KindUpdate, a.Change, func(current Content) (Content, error) {
 		next := current
@@ -161,11 +187,11 @@ func (s *Service) follow(ctx context.Context, by Author, no string, kind Message
 	if err := ch.err(); err != nil {
 		return Message{}, err
 	}
-	st, err := s.stateToFollow(ctx, no, kind)
+	st, err := s.stateToFollow(ctx, by, no, kind)
 	if err != nil {
 		return Message{}, err
 	}
-	if err := mayWrite(by, no, st.Authority); err != nil {
+	if err := s.mayFollow(ctx, by, no, st.Authority); err != nil {
 		return Message{}, err
 	}
 	if m, err := st.retried(kind, c, next); m != nil || err != nil {
@@ -184,8 +210,13 @@ func (s *Service) follow(ctx context.Context, by Author, no string, kind Message
 	if kind == KindUpdate && st.Current.Rev > maxUpdates {
 		return Message{}, fault.New(fault.Conflict, "too_many_updates", "warning %s has %d updates; lift it and draft a new one", no, maxUpdates)
 	}
-	content, err := next(st.Current.Content)
+	before := &st.Current.Content
+	content, err := next(*before)
 	if err != nil {
+		return Message{}, err
+	}
+	// The insert that follows succeeds only as the next message after the one that is asked about here.
+	if err := by.may(ActionPublish, higher(before.Level, content.Level), classes(before, &content)...); err != nil {
 		return Message{}, err
 	}
 	return s.insertNext(ctx, by, &st, kind, content, c)
@@ -194,8 +225,11 @@ func (s *Service) follow(ctx context.Context, by Author, no string, kind Message
 func (s *Service) insertNext(ctx context.Context, by Author, st *State, kind MessageKind, content Content, c Change) (Message, error) {
 	m := Message{
 		No: st.No, Rev: st.Current.Rev + 1, Kind: kind, Content: content, Reason: c.Reason,
-		By: by.ID, ByName: by.Name, Authority: by.Authority, References: st.Current.ID(),
+		By: by.ID, ByName: by.Name, ApprovedBy: by.Second, Authority: st.Authority, References: st.Current.ID(),
 		Key: c.Key, Published: s.time(), Fanout: Fanout{Phase: FanoutPending},
+	}
+	if by.Authority != st.Authority {
+		m.Acting = by.Authority
 	}
 	if m.Key == "" {
 		m.Key = clock.Token(10)
@@ -217,16 +251,20 @@ func (s *Service) insertNext(ctx context.Context, by Author, st *State, kind Mes
 	return stored, nil
 }
 
-// stateToFollow is Get, but tells 'not yet published' from 'unknown'.
-func (s *Service) stateToFollow(ctx context.Context, no string, kind MessageKind) (State, error) {
+// stateToFollow is Get, but tells officers of the draft's own authority 'not yet published' from 'unknown'.
+func (s *Service) stateToFollow(ctx context.Context, by Author, no string, kind MessageKind) (State, error) {
 	st, err := s.Get(ctx, no)
 	if fault.KindOf(err) != fault.NotFound {
 		return st, err
 	}
-	if _, draftErr := s.Draft(ctx, no); draftErr == nil {
+	_, draftErr := s.draftOf(ctx, by, no)
+	switch {
+	case draftErr == nil:
 		return State{}, errIllegal(no, StatusDraft, kind)
+	case fault.KindOf(draftErr) == fault.NotFound:
+		return State{}, err
 	}
-	return State{}, err
+	return State{}, draftErr
 }
 
 // retried finds the message of an earlier try of the same request. A key that belongs to another request is a Conflict.

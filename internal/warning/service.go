@@ -16,10 +16,43 @@ import (
 	"github.com/haisu-trace/haisu/internal/store"
 )
 
+// What an Author is asked for leave to do.
+const (
+	ActionDraft   = "warning.draft"   // writing a draft
+	ActionPublish = "warning.publish" // publishing a draft, and every message after the first
+)
+
 // Author is the officer who acts.
 type Author struct {
 	ID, Name  string
-	Authority string // the body that the officer acts for; a warning stays with the authority that drafted it
+	Authority string // the body that the officer acts for
+	Second    string // ID of the other officer who approved it; "" for none
+	// May says whether the officer may do an action on goods of a class at a level; its error is what the caller gets. It is asked about
+	// what is really written, as often as needed, and must have no effect. nil refuses everything.
+	May func(action, class string, level Level) error
+}
+
+// Anything is a May that allows everything: for the demonstration and for tests.
+func Anything(_, _ string, _ Level) error { return nil }
+
+// may asks for leave to do an action on goods of each of the classes.
+func (a *Author) may(action string, level Level, classes ...string) error {
+	if a.May == nil {
+		return fault.New(fault.Forbidden, "not_permitted", "these credentials are not for this; the reference lists who may")
+	}
+	for _, class := range classes {
+		if err := a.May(action, class, level); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Authorities knows which body acts for which. A warning stays with the authority that drafted it; once that was merged, its successor
+// acts for it.
+type Authorities interface {
+	ActingID(ctx context.Context, id string) (string, error) // NotFound where nobody acts for it
+	Line(ctx context.Context, id string) ([]string, error)   // the body itself and all for which it acts
 }
 
 // Options are what a Service needs beside the store. The zero value is for production.
@@ -27,6 +60,8 @@ type Options struct {
 	Now  clock.Now            // default time.Now
 	Mono func() time.Duration // a clock that never jumps; default: since the process started
 	Log  *slog.Logger         // default slog.Default()
+
+	Authorities Authorities // nil: every body acts for itself alone
 }
 
 var processStart = time.Now()
@@ -52,6 +87,7 @@ type Service struct {
 	heads    *store.Collection[Head]
 	marks    *store.Collection[mark]
 	matcher  *Matcher
+	bodies   Authorities // may be nil
 	now      clock.Now
 	log      *slog.Logger
 }
@@ -78,7 +114,7 @@ func messagesDef() store.Def[Message] {
 // Open opens the collections and loads every warning in force into the matcher.
 func Open(ctx context.Context, eng store.Engine, o Options) (*Service, error) {
 	o = o.filled()
-	s := &Service{now: o.Now, log: o.Log}
+	s := &Service{bodies: o.Authorities, now: o.Now, log: o.Log}
 	var err error
 	if s.drafts, err = store.Open(ctx, eng, draftsDef()); err != nil {
 		return nil, err
@@ -217,12 +253,41 @@ func errIllegal(no string, status Status, wanted MessageKind) error {
 	return fault.New(fault.Conflict, "illegal_move", "warning %s is %s, so %s is not possible; possible now: %s", no, status, wanted, list)
 }
 
-// mayWrite holds officers to the warnings of their own authority.
-func mayWrite(by Author, no, authority string) error {
-	if by.ID == "" || by.Authority == "" || by.Authority != authority {
-		return fault.New(fault.Forbidden, "other_authority", "warning %s belongs to another authority", no)
+// own says whether an officer's authority is the one that a warning belongs to, or acts for it.
+func (s *Service) own(ctx context.Context, by Author, authority string) (bool, error) {
+	if by.ID == "" || by.Authority == "" {
+		return false, nil
 	}
-	return nil
+	if by.Authority == authority || s.bodies == nil {
+		return by.Authority == authority, nil
+	}
+	acting, err := s.bodies.ActingID(ctx, authority)
+	if fault.KindOf(err) == fault.NotFound {
+		return false, nil
+	}
+	return err == nil && acting == by.Authority, err
+}
+
+// mayFollow holds officers to the warnings of their own authority. These are public, so others are told why not.
+func (s *Service) mayFollow(ctx context.Context, by Author, no, authority string) error {
+	own, err := s.own(ctx, by, authority)
+	if err == nil && !own {
+		err = fault.New(fault.Forbidden, "other_authority", "warning %s belongs to another authority", no)
+	}
+	return err
+}
+
+// draftOf gives a draft to officers of its own authority. To others it does not exist.
+func (s *Service) draftOf(ctx context.Context, by Author, no string) (Draft, error) {
+	d, err := s.Draft(ctx, no)
+	if err != nil {
+		return Draft{}, err
+	}
+	own, err := s.own(ctx, by, d.Authority)
+	if err == nil && !own {
+		err = errUnknown(no)
+	}
+	return d, err
 }
 
 // sameText compares texts by what they say.

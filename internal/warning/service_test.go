@@ -17,9 +17,9 @@ import (
 	"github.com/haisu-trace/haisu/internal/store/sqlite"
 )
 
-var officer = Author{ID: "o-1", Name: "陈警官", Authority: "hnamr"}
+var officer = Author{ID: "o-1", Name: "陈警官", Authority: "hnamr", May: Anything}
 
-var colleague = Author{ID: "o-2", Name: "Lin", Authority: "hnamr"}
+var colleague = Author{ID: "o-2", Name: "Lin", Authority: "hnamr", May: Anything}
 
 // bundle is a service on a fresh database with a clock that moves a second at each look.
 type bundle struct {
@@ -282,12 +282,12 @@ func TestRefusals(t *testing.T) {
 	b := setup(t)
 	ctx := t.Context()
 	m := b.mustPublish(t, sampleContent())
-	stranger := Author{ID: "o-9", Authority: "customs"}
+	stranger := Author{ID: "o-9", Authority: "customs", May: Anything}
 
 	_, err := b.Lift(ctx, stranger, m.No, Change{Reason: why})
 	wantFault(t, err, fault.Forbidden, "other_authority")
-	_, err = b.Publish(ctx, stranger, m.No)
-	wantFault(t, err, fault.Forbidden, "other_authority")
+	_, err = b.Publish(ctx, stranger, m.No) // its draft
+	wantFault(t, err, fault.NotFound, "warning_unknown")
 	_, err = b.Create(ctx, Author{ID: "o-1"}, sampleContent())
 	wantFault(t, err, fault.Forbidden, "no_authority")
 	_, err = b.Publish(ctx, officer, "HN-2026-000777")

@@ -22,7 +22,7 @@ const (
 type Rule struct {
 	Code       string    `json:"code"`
 	Matter     string    `json:"matter"`              // complaint, tip, …
-	Authority  string    `json:"authority,omitempty"` // whom it binds; "" is any, and gives way to a rule for one authority
+	Authority  string    `json:"authority,omitempty"` // ID of the authority that it binds; "" is any, and gives way to a rule for one
 	Name       lang.Text `json:"name"`
 	Start      []string  `json:"start"` // events that start it, each time anew: the last one counts
 	End        []string  `json:"end"`   // events that meet it
@@ -70,6 +70,18 @@ func ParseRules(data []byte, c *Calendar) (*Set, error) {
 		}
 	}
 	return s, nil
+}
+
+// Authorities gives the IDs of the authorities that rules name, each once, in order.
+func (s *Set) Authorities() []string {
+	var ids []string
+	for i := range s.rules {
+		if id := s.rules[i].Authority; id != "" {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 func (r *Rule) wrong() string {

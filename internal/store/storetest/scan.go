@@ -23,6 +23,7 @@ var scanTests = []testCase{
 	{"CountWithCap", testCount},
 	{"PrefixRange", testPrefix},
 	{"TypedPages", testTyped},
+	{"SeveralTuples", testSeveralTuples},
 	{"BadCursors", testBadCursors},
 }
 
@@ -266,6 +267,41 @@ func testTyped(t *testing.T, f Factory) {
 	n := 0
 	b.ok(c.Each(b.ctx, q, func(store.Doc[item]) error { n++; return nil }))
 	equal(b, n, 1202, "the number of documents that Each gives")
+}
+
+// testSeveralTuples pages over what is under any of three tuples, in both orders: each document once, none left out.
+func testSeveralTuples(t *testing.T, f Factory) {
+	b := setup(t, f)
+	c := b.items()
+	var want []string
+	for i := range 60 {
+		id := fmt.Sprintf("d%02d", i)
+		b.ok(c.Insert(b.ctx, id, item{Group: string(rune('a' + i%4)), N: i / 7}))
+		if i%4 != 3 {
+			want = append(want, id)
+		}
+	}
+	for _, desc := range []bool{false, true} {
+		for _, limit := range []int{1, 4, 100} {
+			// "a" twice: a document under two of the tuples is given once.
+			q := store.Query{Index: "by_group", Eq: store.K("a"), Or: []store.Key{store.K("b"), store.K("a"), store.K("c")}, Limit: limit, Desc: desc}
+			var got []string
+			for {
+				p, err := c.Find(b.ctx, q)
+				b.ok(err)
+				for _, d := range p.Items {
+					got = append(got, d.ID)
+				}
+				if q.Cursor = p.Next; q.Cursor == "" {
+					break
+				}
+			}
+			if desc {
+				slices.Reverse(got)
+			}
+			same(b, got, want, "the documents of three groups")
+		}
+	}
 }
 
 func testBadCursors(t *testing.T, f Factory) {
