@@ -35,7 +35,7 @@ type logins struct {
 }
 
 // demoAuthority is the body that the demonstration's officer acts for.
-const demoAuthority = "hainan-demo"
+const demoAuthority = "hn-amr"
 
 // prepareDemo loads the demonstration data where the settings ask for it, and says what there is.
 func (a *app) prepareDemo(ctx context.Context, out io.Writer) (*demonstration, error) {

@@ -239,7 +239,7 @@ var inEnglish = map[string]string{"Accept": "application/json", "Accept-Language
 func (p *program) login(name string) string {
 	p.t.Helper()
 	const password = "a long enough password"
-	out := p.command(password+"\n", "operator", "add", name, "-authority", "hainan-amr", "-operator-name", "Chen Yu")
+	out := p.command(password+"\n", "operator", "add", name, "-authority", "hn-amr", "-operator-name", "Chen Yu")
 	secret := regexp.MustCompile(`secret: (\S+)`).FindStringSubmatch(out)
 	if secret == nil {
 		p.t.Fatalf("no one-time code secret in %q", out)

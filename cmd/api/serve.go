@@ -88,7 +88,7 @@ func runServe(ctx context.Context, args []string, getenv func(string) string, io
 func (a *app) work(ctx context.Context, server *fiber.App, ln net.Listener, alerts *alert.Service, sync *searchsync.Syncer) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, run := range []func(context.Context) error{
-		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.access.Run, a.sweep,
+		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.access.Run, a.bodies.Run, a.sweep,
 		func(ctx context.Context) error { return a.box.Run(ctx, a.log) },
 	} {
 		g.Go(func() error { return run(ctx) })

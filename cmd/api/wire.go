@@ -14,6 +14,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
 
 	"github.com/haisu-trace/haisu/internal/access"
+	"github.com/haisu-trace/haisu/internal/access/authority"
 	"github.com/haisu-trace/haisu/internal/alert"
 	"github.com/haisu-trace/haisu/internal/casefile"
 	"github.com/haisu-trace/haisu/internal/clock"
@@ -42,6 +43,7 @@ type app struct {
 	box       *secret.Box
 	vault     *privacy.Vault
 	firms     *firm.Service
+	bodies    *authority.Service
 	access    *access.Service
 	warnings  *warning.Service
 	notices   *notice.Service
@@ -75,10 +77,16 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	if a.firms, err = firm.Open(ctx, a.engine, time.Now); err != nil {
 		return nil, err
 	}
-	if a.access, err = access.Open(ctx, a.engine, access.Options{Hasher: a.box, Vault: a.vault, Now: time.Now, Log: log}); err != nil {
+	if a.bodies, err = authority.Open(ctx, a.engine, authority.Options{Log: log}); err != nil {
 		return nil, err
 	}
-	if a.warnings, err = warning.Open(ctx, a.engine, warning.Options{Log: log}); err != nil {
+	if _, err = a.bodies.Seed(ctx); err != nil {
+		return nil, err
+	}
+	if a.access, err = access.Open(ctx, a.engine, access.Options{Hasher: a.box, Vault: a.vault, Now: time.Now, Authorities: a.bodies, Log: log}); err != nil {
+		return nil, err
+	}
+	if a.warnings, err = warning.Open(ctx, a.engine, warning.Options{Authorities: a.bodies, Log: log}); err != nil {
 		return nil, err
 	}
 	if a.notices, err = notice.Open(ctx, a.engine, time.Now); err != nil {
@@ -93,7 +101,7 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	}); err != nil {
 		return nil, err
 	}
-	if a.cases, err = casefile.Open(ctx, casefile.Deps{Engine: a.engine, Hasher: a.box, Vault: a.vault, Now: time.Now, Log: log}); err != nil {
+	if a.cases, err = casefile.Open(ctx, casefile.Deps{Engine: a.engine, Hasher: a.box, Vault: a.vault, Authorities: complaints{a.bodies}, Now: time.Now, Log: log}); err != nil {
 		return nil, err
 	}
 	return a, nil

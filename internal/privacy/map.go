@@ -104,12 +104,14 @@ var Fields = []Field{
 	{"warning_drafts", "seal.by", "", "login of the officer who publishes", "accountability", duty, &OfficialAct, Official},
 	{"warning_drafts", "seal.by_name", "", "name of the officer who publishes", "accountability", duty, &OfficialAct, Official},
 	{"warning_messages", "by", "", "login of the officer who published", "accountability", duty, &OfficialAct, Official},
+	{"warning_messages", "approved_by", "", "login of the officer who approved", "accountability", duty, &OfficialAct, Official},
 	{"warning_messages", "by_name", "", "name of the officer who published", "accountability", duty, &OfficialAct, Official},
 }
 
 // Impersonal lists the collections that hold no personal data, and why: a collection is in the map or here.
 var Impersonal = []struct{ Collection, Why string }{
 	{"alert_marks", "how far feeds were read"},
+	{"authorities", "public bodies and what they are competent for"},
 	{"captures", "jobs of firms"},
 	{"case_attempts", "counts of wrong secrets by receipt number"},
 	{Collection, "wrapped keys by record, and that a record was erased"},
