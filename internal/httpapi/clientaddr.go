@@ -49,13 +49,3 @@ func (s *server) trusted(a netip.Addr) bool {
 	}
 	return false
 }
-
-// rateKey is what counts as one client: an IPv4 address or an IPv6 /64, of which one household has at least a whole one.
-func rateKey(a netip.Addr) string {
-	if a.Is6() {
-		if p, err := a.WithZone("").Prefix(64); err == nil {
-			return p.Addr().String()
-		}
-	}
-	return a.String()
-}
