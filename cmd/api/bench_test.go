@@ -65,13 +65,15 @@ func serveUnits(b *testing.B, n int) *benchServer {
 	}
 	alerts, err := a.openAlerts(ctx, "http://127.0.0.1")
 	check(b, err)
-	app, err := a.server("http://127.0.0.1", alerts, searchsync.Finder{}, nil, &httpapi.Limits{})
+	guard, err := a.openGuard(ctx, &httpapi.Limits{})
+	check(b, err)
+	app, err := a.server("http://127.0.0.1", guard, alerts, searchsync.Finder{}, nil)
 	check(b, err)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	check(b, err)
 	s.addr = ln.Addr().String()
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = app.Listener(ln) })
+	wg.Go(func() { _ = app.Listener(guard.Listener(ln)) })
 	wg.Go(func() { _ = a.warnings.Matcher().Run(ctx) })
 	b.Cleanup(func() {
 		cancel()

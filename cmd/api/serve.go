@@ -68,7 +68,11 @@ func runServe(ctx context.Context, args []string, getenv func(string) string, io
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	server, err := a.server(publicURL, alerts, searchsync.Finder{Index: index}, demo, nil)
+	guard, err := a.openGuard(ctx, nil)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	server, err := a.server(publicURL, guard, alerts, searchsync.Finder{Index: index}, demo)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
@@ -81,20 +85,20 @@ func runServe(ctx context.Context, args []string, getenv func(string) string, io
 		printFirst(io.out, publicURL, first)
 	}
 	log.Info("serving", "addr", ln.Addr().String(), "public_url", publicURL, "version", version())
-	return a.work(ctx, server, ln, alerts, sync)
+	return a.work(ctx, server, guard, ln, alerts, sync)
 }
 
 // work serves and runs the background work until ctx ends or any of it fails.
-func (a *app) work(ctx context.Context, server *fiber.App, ln net.Listener, alerts *alert.Service, sync *searchsync.Syncer) error {
+func (a *app) work(ctx context.Context, server *fiber.App, guard *httpapi.Guard, ln net.Listener, alerts *alert.Service, sync *searchsync.Syncer) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, run := range []func(context.Context) error{
-		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.access.Run, a.bodies.Run, a.sweep,
+		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.access.Run, a.bodies.Run, a.sweep, guard.Run,
 		func(ctx context.Context) error { return a.box.Run(ctx, a.log) },
 	} {
 		g.Go(func() error { return run(ctx) })
 	}
 	g.Go(func() error {
-		err := server.Listener(ln)
+		err := server.Listener(guard.Listener(ln))
 		if ctx.Err() != nil && errors.Is(err, net.ErrClosed) {
 			return nil
 		}
@@ -113,14 +117,14 @@ func (a *app) work(ctx context.Context, server *fiber.App, ln net.Listener, aler
 	return g.Wait()
 }
 
-func (a *app) server(publicURL string, alerts *alert.Service, finder httpapi.Finder, demo *demonstration, limits *httpapi.Limits) (*fiber.App, error) {
+func (a *app) server(publicURL string, guard *httpapi.Guard, alerts *alert.Service, finder httpapi.Finder, demo *demonstration) (*fiber.App, error) {
 	pages, err := web.New()
 	if err != nil {
 		return nil, err
 	}
 	return httpapi.New(httpapi.Deps{
-		Version: version(), PublicURL: publicURL, Log: a.log, TrustedProxies: a.cfg.TrustedProxies, Limits: limits,
-		Page: pages,
+		Version: version(), PublicURL: publicURL, Log: a.log, Metrics: a.metrics, TrustedProxies: a.cfg.TrustedProxies, Guard: guard,
+		Page: pages, Forms: web.FormPaths,
 		Pages: pages.Routes(web.Sources{
 			PublicURL: publicURL, Warnings: a.warnings, Finder: finder, Demo: demo.units(), Enroller: a.access,
 		}),

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
 
 	"github.com/haisu-trace/haisu/internal/access"
@@ -20,6 +21,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/clock"
 	"github.com/haisu-trace/haisu/internal/consumer"
 	"github.com/haisu-trace/haisu/internal/firm"
+	"github.com/haisu-trace/haisu/internal/httpapi"
 	"github.com/haisu-trace/haisu/internal/privacy"
 	"github.com/haisu-trace/haisu/internal/searchsync"
 	"github.com/haisu-trace/haisu/internal/secret"
@@ -50,12 +52,13 @@ type app struct {
 	consumers *consumer.Service
 	trace     *trace.Service
 	cases     *casefile.Service
+	metrics   *prometheus.Registry
 	closers   []func() error
 }
 
 // open opens the store and the domain. Search and push are for serve alone.
 func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error) {
-	a := &app{cfg: cfg, log: log}
+	a := &app{cfg: cfg, log: log, metrics: prometheus.NewRegistry()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -182,6 +185,17 @@ func (a *app) openAlerts(ctx context.Context, publicURL string) (*alert.Service,
 	return alert.Open(ctx, alert.Deps{
 		Engine: a.engine, Warnings: a.warnings, InForce: a.warnings.Matcher(), Consumers: a.consumers, Graph: a.trace,
 		Sender: pusher{sender, publicURL}, Leases: leases, Now: time.Now, Log: a.log,
+	})
+}
+
+// openGuard opens what keeps the server standing under load. limits nil are the default ones.
+func (a *app) openGuard(ctx context.Context, limits *httpapi.Limits) (*httpapi.Guard, error) {
+	exchange, err := httpapi.OpenExchange(ctx, a.engine, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	return httpapi.NewGuard(httpapi.GuardConfig{
+		Limits: limits, TrustedProxies: a.cfg.TrustedProxies, Exchange: exchange, Hash: a.box.Hash, Log: a.log, Metrics: a.metrics,
 	})
 }
 

@@ -7,34 +7,48 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/gofiber/fiber/v2"
 )
 
 // admit is the handler in front of an operation's own: it lets requests through that the contract allows, from those that it
 // allows it to, at a bearable rate. The order is that of cost.
 func (s *server) admit(op *operation) fiber.Handler {
+	class, cost := s.guard.classes.of(op)
 	return func(c *fiber.Ctx) error {
 		k := callOf(c)
 		k.operation = op.id
 		k.network = networkOf(s.clientAddr(c))
-		if err := s.admitRate(c, op.limiter); err != nil {
-			return err
-		}
 		ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), callKey{}, k), op.deadline)
 		defer cancel()
 		c.SetUserContext(ctx)
+		var v visit
+		defer v.leave()
+		if err := s.enter(ctx, c, class, searching(c, cost), &v); err != nil {
+			return err
+		}
 		if err := op.admitBody(c); err != nil {
 			return err
 		}
 		if err := s.authenticate(ctx, c, op, k); err != nil {
 			return err
 		}
+		if err := s.admitCaller(c, class, k); err != nil {
+			return err
+		}
+		if err := s.receiveBody(ctx, c, op, &v); err != nil {
+			return err
+		}
 		if err := op.validate(c); err != nil {
 			return err
+		}
+		if embeddable[op.id] {
+			c.Set(resourcePolicy, "cross-origin")
 		}
 		if err := c.Next(); err != nil {
 			return err
 		}
+		k.writeCookie(c)
 		if op.cache != "" {
 			return conditional(c, op, k)
 		}
@@ -42,18 +56,61 @@ func (s *server) admit(op *operation) fiber.Handler {
 	}
 }
 
-// admitBody refuses by header and size alone. The server refuses bodies above the largest limit of any operation before it
-// has read them; the limit of the operation itself is applied here.
+// admitPage is admit for what is no operation: pages, the API reference, and paths that lead nowhere.
+func (s *server) admitPage(c *fiber.Ctx) error {
+	var v visit
+	defer v.leave()
+	if c.Method() == http.MethodPost && slices.ContainsFunc(s.deps.Forms, func(p string) bool { return strings.HasPrefix(c.Path(), p) }) {
+		return s.admitForm(c, &v)
+	}
+	if err := s.enter(c.UserContext(), c, s.guard.classes.read, searching(c, costRead), &v); err != nil {
+		return err
+	}
+	if c.Request().IsBodyStream() && c.Request().Header.ContentLength() != 0 {
+		return refuse(http.StatusBadRequest, "body_unexpected", "nothing here takes a body")
+	}
+	return c.Next()
+}
+
+// formPost stands for the forms of pages. They are few, small, and hash passwords.
+var formPost = operation{id: opPage, body: &openapi3.RequestBody{}, bodyTypes: []string{fiber.MIMEApplicationForm}, maxBody: 8 << 10}
+
+func (s *server) admitForm(c *fiber.Ctx, v *visit) error {
+	ctx := c.UserContext()
+	if err := s.enter(ctx, c, s.guard.classes.login, costHash, v); err != nil {
+		return err
+	}
+	if err := formPost.admitBody(c); err != nil {
+		return err
+	}
+	if err := s.receiveBody(ctx, c, &formPost, v); err != nil {
+		return err
+	}
+	return c.Next()
+}
+
+// searching is the cost of a read that searches by words, which takes more than another.
+func searching(c *fiber.Ctx, k cost) cost {
+	if k == costRead && c.Context().QueryArgs().Has("q") {
+		return costSearch
+	}
+	return k
+}
+
+// admitBody refuses by header alone, before anything of the body but its beginning was read. A body in chunks shows its size later.
 func (op *operation) admitBody(c *fiber.Ctx) error {
-	n := len(c.Request().Body())
+	n := 0
+	if c.Request().IsBodyStream() {
+		n = c.Request().Header.ContentLength()
+	}
 	if op.body == nil {
-		if n > 0 {
+		if n != 0 {
 			return refuse(http.StatusBadRequest, "body_unexpected", "this operation takes no body")
 		}
 		return nil
 	}
 	if n > op.maxBody {
-		return refuse(http.StatusRequestEntityTooLarge, "body_too_large", "the body may have %d bytes here", op.maxBody)
+		return errBodyTooLarge(op.maxBody)
 	}
 	media, params, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
 	charset := params["charset"]

@@ -46,7 +46,10 @@ func (s *server) authenticate(ctx context.Context, c *fiber.Ctx, op *operation, 
 		}
 		return nil
 	}
-	token := bearer(c)
+	token, err := s.credential(c, op)
+	if err != nil {
+		return err
+	}
 	scheme := schemeOf(token)
 	if !slices.Contains(op.schemes, scheme) {
 		switch {

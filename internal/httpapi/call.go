@@ -22,7 +22,8 @@ type call struct {
 	device    string // ID of the device, when a device's token was accepted
 	receipt   string // the receipt's secret, as sent
 
-	etag string // of what a handler of generated code found, when it knows better than a hash
+	etag   string        // of what a handler of generated code found, when it knows better than a hash
+	cookie *fiber.Cookie // that the answer sets if it is no refusal; see keepSession
 }
 
 // callKey is the key of the call both in Fiber's locals and in the context.

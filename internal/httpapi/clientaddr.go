@@ -50,16 +50,6 @@ func (s *server) trusted(a netip.Addr) bool {
 	return false
 }
 
-// rateKey is what counts as one client: an IPv4 address or an IPv6 /64, of which one household has at least a whole one.
-func rateKey(a netip.Addr) string {
-	if a.Is6() {
-		if p, err := a.WithZone("").Prefix(64); err == nil {
-			return p.Addr().String()
-		}
-	}
-	return a.String()
-}
-
 // networkOf is what counts as one network: an IPv4 /24 or an IPv6 /48.
 func networkOf(a netip.Addr) string {
 	bits := 24

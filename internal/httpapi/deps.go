@@ -32,6 +32,7 @@ type Deps struct {
 
 	Page  Page                 // nil: scans and problems are answered in JSON only
 	Pages func(r fiber.Router) // registers the pages that are no part of the contract; may be nil
+	Forms []string             // what the paths of pages begin with that take a form by POST
 
 	Log      *slog.Logger         // nil: nothing is logged
 	Metrics  *prometheus.Registry // nil: a registry of its own
@@ -39,13 +40,15 @@ type Deps struct {
 	NewToken func() string        // request IDs and visitor cookies; at least 80 random bits; default clock.Token(10)
 
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For and X-Request-Id are believed
-	Limits         *Limits        // nil: DefaultLimits
+	Limits         *Limits        // nil: DefaultLimits; not used with a Guard
+	Guard          *Guard         // nil: one of the server's own, which bounds no connections and knows no other replicas
 }
 
 // Services are the domain as the handlers use it.
 type Services struct {
 	Authenticator Authenticator
 	Sessions      Sessions
+	CSRF          CSRF // nil: sessions in cookies are not accepted
 	Firms         Firms
 	Scanner       Scanner
 	Catalogue     Catalogue
@@ -175,25 +178,4 @@ type Page interface {
 	RenderProblem(w io.Writer, lang string, status int, code, detail, requestID string) error
 	// ContentSecurityPolicy is what the pages were made for.
 	ContentSecurityPolicy() string
-}
-
-// Limits are the rate limits, each per process and network address (IPv6: per /64). A zero Rate is none.
-type Limits struct {
-	Login     Rate // POST /v1/sessions
-	Register  Rate // POST /v1/devices
-	Complaint Rate // POST /v1/complaints
-	Receipt   Rate // GET /v1/complaints/{receipt}
-	Scan      Rate // /01/… and /v1/resolve
-}
-
-// DefaultLimits leave room for a shop full of people, or a carrier's whole district, behind one address; passwords and secrets
-// get much less.
-func DefaultLimits() Limits {
-	return Limits{
-		Login:     Rate{Every: 6 * time.Second, Burst: 10},
-		Register:  Rate{Every: time.Second, Burst: 60},
-		Complaint: Rate{Every: 10 * time.Second, Burst: 20},
-		Receipt:   Rate{Every: 2 * time.Second, Burst: 30},
-		Scan:      Rate{Every: 5 * time.Millisecond, Burst: 2000},
-	}
 }

@@ -67,7 +67,7 @@ func TestHostileRequests(t *testing.T) {
 		{name: "not JSON", method: "PUT", target: product, body: `{"name":`, headers: []string{"Authorization", asSeller}, status: 400, code: "malformed_json"},
 		{name: "two JSON values", method: "PUT", target: product, body: good + good, headers: []string{"Authorization", asSeller}, status: 400, code: "malformed_json"},
 		{name: "not UTF-8", method: "PUT", target: product, body: "{\"name\":{\"en\":\"\xff\"}}", headers: []string{"Authorization", asSeller}, status: 400, code: "malformed_json"},
-		{name: "deep nesting", method: "PUT", target: product, body: strings.Repeat("[", 30000) + strings.Repeat("]", 30000), headers: []string{"Authorization", asSeller}, status: 400, code: "malformed_json"},
+		{name: "deep nesting", method: "PUT", target: product, body: strings.Repeat("[", 30000) + strings.Repeat("]", 30000), headers: []string{"Authorization", asSeller}, status: 400, code: "json_too_complex"},
 		{name: "an array", method: "PUT", target: product, body: `[1]`, headers: []string{"Authorization", asSeller}, status: 422, code: "invalid", fields: []string{" wrong_type"}},
 		{name: "null", method: "PUT", target: product, body: `null`, headers: []string{"Authorization", asSeller}, status: 422, code: "invalid", fields: []string{" wrong_type"}},
 		{name: "a member in another case", method: "PUT", target: product, body: `{"Name":{"en":"Tea"},"category":"tea_coffee"}`, headers: []string{"Authorization", asSeller}, status: 422, code: "invalid", fields: []string{" unknown_member", "/name required"}},

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,20 +24,23 @@ import (
 
 // server has what handlers share. It is safe for concurrent use.
 type server struct {
-	deps     Deps
-	https    bool // the public address is https
-	metrics  *metrics
-	scanRate *limiter
+	deps    Deps
+	https   bool   // the public address is https
+	cookie  string // the name of the session cookie; "": there is none
+	maxBody int    // the largest that any operation takes
+	metrics *metrics
+	guard   *Guard
 }
 
 var _ StrictServerInterface = (*server)(nil)
 
-// The bounds of a connection. A header has room for a Digital Link of 2 KiB, a token and what browsers send.
+// The bounds of a connection. A header has room for a Digital Link of 2 KiB, a token and what browsers send. It must arrive within readTimeout,
+// with the first 8 KiB of the body; see body.go for the rest.
 const (
 	maxHeader    = 16 << 10
-	readTimeout  = 30 * time.Second
-	writeTimeout = 60 * time.Second
-	idleTimeout  = 120 * time.Second
+	readTimeout  = 10 * time.Second
+	writeTimeout = 30 * time.Second
+	idleTimeout  = 75 * time.Second
 )
 
 // New builds the application. It fails only if the embedded contract or the metrics registry do not fit this code.
@@ -55,16 +57,20 @@ func New(deps Deps) (*fiber.App, error) {
 	if deps.Metrics == nil {
 		deps.Metrics = prometheus.NewRegistry()
 	}
-	if deps.Limits == nil {
-		l := DefaultLimits()
-		deps.Limits = &l
-	}
 	deps.PublicURL = strings.TrimSuffix(deps.PublicURL, "/")
 	m, err := newMetrics(deps.Metrics)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{deps: deps, https: strings.HasPrefix(deps.PublicURL, "https://"), metrics: m, scanRate: newLimiter(deps.Limits.Scan, deps.Now)}
+	if deps.Guard == nil {
+		deps.Guard, err = NewGuard(GuardConfig{Limits: deps.Limits, Log: deps.Log, Metrics: deps.Metrics, Now: deps.Now})
+		if err != nil {
+			return nil, err
+		}
+	}
+	s := &server{
+		deps: deps, https: strings.HasPrefix(deps.PublicURL, "https://"), cookie: cookieName(deps.PublicURL), metrics: m, guard: deps.Guard,
+	}
 	doc, err := loadContract()
 	if err != nil {
 		return nil, err
@@ -73,9 +79,8 @@ func New(deps Deps) (*fiber.App, error) {
 	if err != nil {
 		return nil, err
 	}
-	maxBody := 0
 	for _, op := range ops {
-		maxBody = max(maxBody, op.maxBody)
+		s.maxBody = max(s.maxBody, op.maxBody)
 	}
 	app := fiber.New(fiber.Config{
 		// Strings that handlers keep must not change under them: Fiber reuses the memory of a request.
@@ -84,7 +89,8 @@ func New(deps Deps) (*fiber.App, error) {
 		StrictRouting:         true,
 		DisableStartupMessage: true,
 		AppName:               "haisu",
-		BodyLimit:             maxBody,
+		BodyLimit:             s.maxBody,
+		StreamRequestBody:     true,
 		ReadBufferSize:        maxHeader,
 		ReadTimeout:           readTimeout,
 		WriteTimeout:          writeTimeout,
@@ -93,7 +99,8 @@ func New(deps Deps) (*fiber.App, error) {
 		// No operation takes a form.
 		DisablePreParseMultipartForm: true,
 	})
-	app.Server().HeaderReceived = s.bodyLimit
+	app.Server().HeaderReceived = s.headerReceived
+	app.Server().ConnState = connState
 	s.screen(app)
 	if err := s.routes(app, ops); err != nil {
 		return nil, err
@@ -102,26 +109,25 @@ func New(deps Deps) (*fiber.App, error) {
 }
 
 // screen answers what Fiber should not see: methods that it does not know, which it would answer by itself and in plain text, and
-// requests that can be read in two ways.
+// requests that can be read in two ways or are beyond all bounds.
 func (s *server) screen(app *fiber.App) {
 	next := app.Server().Handler
 	app.Server().Handler = func(rc *fasthttp.RequestCtx) {
-		var r *httpError
-		switch {
-		case ambiguous(&rc.Request.Header):
-			r = refuse(http.StatusBadRequest, "malformed", "the request cannot be read: its header leaves open where it ends or whom it is for")
+		working(rc.Conn())
+		r, closing := s.refusalByHeader(rc)
+		if closing {
 			rc.SetConnectionClose()
-		case !slices.Contains(fiber.DefaultMethods, string(rc.Method())):
-			r = refuse(http.StatusNotImplemented, "method_unknown", "there is no such method")
-		default:
+		}
+		if r == nil {
 			next(rc)
-			return
+		} else {
+			c := app.AcquireCtx(rc)
+			defer app.ReleaseCtx(c)
+			if err := s.handleError(c, r); err != nil {
+				rc.Response.SetStatusCode(http.StatusInternalServerError)
+			}
 		}
-		c := app.AcquireCtx(rc)
-		defer app.ReleaseCtx(c)
-		if err := s.handleError(c, r); err != nil {
-			rc.Response.SetStatusCode(http.StatusInternalServerError)
-		}
+		settleBody(rc)
 	}
 }
 
@@ -129,16 +135,7 @@ func (s *server) screen(app *fiber.App) {
 func (s *server) routes(app *fiber.App, ops []*operation) error {
 	app.Use(s.observe)
 	app.Get("/01/*", s.scan)
-
-	limits := map[string]Rate{
-		"createSession": s.deps.Limits.Login, "registerDevice": s.deps.Limits.Register,
-		"fileComplaint": s.deps.Limits.Complaint, "getComplaint": s.deps.Limits.Receipt,
-	}
 	for _, op := range ops {
-		op.limiter = newLimiter(limits[op.id], s.deps.Now)
-		if op.id == "resolveCode" {
-			op.limiter = s.scanRate
-		}
 		if !strings.HasPrefix(op.path, "/01/") {
 			op.register(app, s.admit(op))
 		}
@@ -157,6 +154,7 @@ func (s *server) routes(app *fiber.App, ops []*operation) error {
 	app.Get("/readyz", s.readiness)
 	app.Get("/openapi.yaml", s.openAPI)
 	app.Get("/metrics", s.localOnly, adaptor.HTTPHandler(promhttp.HandlerFor(s.deps.Metrics, promhttp.HandlerOpts{})))
+	app.Use(s.admitPage)
 	if err := s.registerDocs(app); err != nil {
 		return err
 	}

@@ -90,21 +90,7 @@ func (s *server) guarded(c *fiber.Ctx) (err error) {
 	return c.Next()
 }
 
-// secure sets the headers that no response should lack. Pages replace the content policy with their own, and public reads
-// the cache policy.
-func (s *server) secure(c *fiber.Ctx, id string) {
-	c.Set(fiber.HeaderCacheControl, "no-store")
-	c.Set(fiber.HeaderXRequestID, id)
-	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
-	c.Set(fiber.HeaderXFrameOptions, "DENY")
-	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
-	c.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
-	if s.https {
-		c.Set(fiber.HeaderStrictTransportSecurity, "max-age=31536000")
-	}
-}
-
-// report writes the request's one line. It names the operation and never the path, the query, the headers or the address: those
+// report writes the request's one line; of many that are refused for want of room only some get one. It names the operation and never the path, the query, the headers or the address: those
 // hold receipts, codes, tokens and people.
 func (s *server) report(c *fiber.Ctx, k *call, r *httpError, took time.Duration) {
 	status := c.Response().StatusCode()
@@ -112,6 +98,13 @@ func (s *server) report(c *fiber.Ctx, k *call, r *httpError, took time.Duration)
 		k.operation = opPage // what is no operation and no problem
 	}
 	s.metrics.duration.WithLabelValues(k.operation, strconv.Itoa(status)).Observe(took.Seconds())
+	var spared int64
+	if r != nil && r.shed {
+		var spare bool
+		if spare, spared = s.guard.sparing(time.Now()); spare {
+			return
+		}
+	}
 	method := c.Method()
 	if !slices.Contains(fiber.DefaultMethods, method) {
 		method = "unknown" // whatever the client wrote there
@@ -129,7 +122,12 @@ func (s *server) report(c *fiber.Ctx, k *call, r *httpError, took time.Duration)
 	if r != nil {
 		attrs = append(attrs, slog.String("code", r.code))
 	}
-	if r != nil && status >= http.StatusInternalServerError && status != http.StatusNotImplemented { // an unknown method is the client's mistake
+	if spared > 0 {
+		attrs = append(attrs, slog.Int64("more_refused", spared))
+	}
+	if r != nil && r.shed {
+		level = slog.LevelWarn
+	} else if r != nil && status >= http.StatusInternalServerError && status != http.StatusNotImplemented { // an unknown method is the client's mistake
 		level = slog.LevelError
 		if r.err != nil {
 			attrs = append(attrs, slog.String("cause", r.err.Error()))

@@ -68,7 +68,6 @@ type operation struct {
 	deadline     time.Duration
 	cache        string
 	localised    bool // the answer depends on Accept-Language
-	limiter      *limiter
 	needsReceipt bool
 }
 

@@ -48,6 +48,7 @@ type httpError struct {
 	code, detail string
 	errors       []fieldError
 	retry        time.Duration
+	shed         bool  // refused for want of room, not for anything in the request
 	err          error // the cause, for the log only
 }
 
@@ -122,7 +123,7 @@ func refusalOfFiber(f *fiber.Error) *httpError {
 	case http.StatusRequestTimeout:
 		return refuse(f.Code, "request_timeout", "the request did not arrive in time")
 	case http.StatusRequestEntityTooLarge:
-		return refuse(f.Code, "body_too_large", "the body is larger than any operation takes, or than is read without good credentials")
+		return refuse(f.Code, "body_too_large", "the body is larger than any operation takes")
 	case http.StatusRequestHeaderFieldsTooLarge:
 		return refuse(f.Code, "header_too_large", "the header of the request is too large")
 	}

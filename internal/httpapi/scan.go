@@ -30,7 +30,9 @@ const (
 func (s *server) scan(c *fiber.Ctx) error {
 	k := callOf(c)
 	k.operation = scanOperations[gs1.Product]
-	if err := s.admitRate(c, s.scanRate); err != nil {
+	var v visit
+	defer v.leave()
+	if err := s.enter(c.UserContext(), c, s.guard.classes.scan, costScan, &v); err != nil {
 		return err
 	}
 	ref, err := gs1.ParsePath(c.Path())
@@ -67,7 +69,9 @@ func (s *server) resolve(c *fiber.Ctx) error {
 func (s *server) resolvePage(c *fiber.Ctx) error {
 	k := callOf(c)
 	k.operation = opPage
-	if err := s.admitRate(c, s.scanRate); err != nil {
+	var v visit
+	defer v.leave()
+	if err := s.enter(c.UserContext(), c, s.guard.classes.scan, costScan, &v); err != nil {
 		return err
 	}
 	a, err := s.deps.Services.Scanner.Resolve(c.UserContext(), c.Query("code"), s.scanRequest(c, k))

@@ -27,6 +27,8 @@ var (
 	SessionTerm = Rule{Code: "session_term", Doc: "until the session ends, 12 hours at most", Basis: "《个人信息保护法》第十九条"}
 	// AttemptWindow keeps the count of wrong log-ins.
 	AttemptWindow = Rule{Code: "attempt_window", Doc: "15 minutes", Basis: "《个人信息保护法》第十九条"}
+	// RateWindow keeps the counts of rate limits.
+	RateWindow = Rule{Code: "rate_window", Doc: "10 seconds", Basis: "《个人信息保护法》第十九条"}
 	// LinkTerm keeps a one-time link.
 	LinkTerm = Rule{Code: "link_term", Doc: "until the link is used or over, 7 days at most", Basis: "《个人信息保护法》第十九条"}
 	// UnitHistory keeps scans, which are de-identified: who scanned cannot be followed from one code to another.
@@ -38,7 +40,7 @@ var (
 )
 
 // Rules are all rules, for the table.
-var Rules = []*Rule{&CaseClosed, &DeviceUnused, &RetryWindow, &SessionTerm, &AttemptWindow, &LinkTerm, &UnitHistory, &OfficialAct, &InOffice}
+var Rules = []*Rule{&CaseClosed, &DeviceUnused, &RetryWindow, &SessionTerm, &AttemptWindow, &RateWindow, &LinkTerm, &UnitHistory, &OfficialAct, &InOffice}
 
 // Fields is the map: all personal data that is stored, and how. What is not here is not to be stored: Seal refuses it, and a
 // test walks the types of all stored documents.
@@ -91,6 +93,7 @@ var Fields = []Field{
 	{"sessions", "agent", "", "kind of browser or tool", "showing an operator what is logged in", duty, &SessionTerm, Official},
 	{"sessions", "network", "", "the network that it came from, an IPv4 /24 or IPv6 /48", "showing an operator what is logged in", duty, &SessionTerm, Coarse},
 	{"login_attempts", ID, "", "login and network of wrong log-ins", "bounding guesses", duty, &AttemptWindow, Hashed},
+	{"rate_counts", "windows.granted", "", "which addresses, keys and devices asked how often", "sharing rate limits between replicas", duty, &RateWindow, Hashed},
 	{"links", ID, "", "token of a one-time link", "access", duty, &LinkTerm, Hashed},
 	{"links", "login", "", "whose link it is", "access", duty, &LinkTerm, Official},
 	{"links", "by", "", "login of the operator who gave it", "accountability", duty, &LinkTerm, Official},

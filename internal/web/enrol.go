@@ -3,10 +3,8 @@ package web
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"html/template"
-	"mime"
 	"net/http"
 
 	"github.com/gofiber/fiber/v2"
@@ -23,6 +21,9 @@ type Enroller interface {
 	ConfirmEnrolment(ctx context.Context, token, code string) (access.Enrolment, error)
 	AcceptInvitation(ctx context.Context, token, label string) (access.AcceptedInvitation, error)
 }
+
+// FormPaths are what the paths of pages begin with that take a form by POST.
+var FormPaths = []string{"/enrol/", "/invitation/"}
 
 // The steps of the pages behind one-time links.
 const (
@@ -63,9 +64,6 @@ func (p *Pages) enrolRoutes(r fiber.Router, e Enroller) {
 		return p.sendEnrol(c, enrolView{Step: stepPassword, First: c.Query("first") != ""})
 	})
 	r.Post("/enrol/:token", func(c *fiber.Ctx) error {
-		if err := wantForm(c); err != nil {
-			return err
-		}
 		v, err := p.enrolStep(c, e)
 		if err != nil {
 			return err
@@ -74,9 +72,6 @@ func (p *Pages) enrolRoutes(r fiber.Router, e Enroller) {
 	})
 	r.Get("/invitation/:token", func(c *fiber.Ctx) error { return p.sendEnrol(c, enrolView{Step: stepAccept}) })
 	r.Post("/invitation/:token", func(c *fiber.Ctx) error {
-		if err := wantForm(c); err != nil {
-			return err
-		}
 		a, err := e.AcceptInvitation(c.UserContext(), c.Params("token"), field(c, "label"))
 		if fault.CodeOf(err) == "invalid" {
 			return p.sendEnrol(c, enrolView{Step: stepAccept, Error: "enrol.error.invalid"})
@@ -146,17 +141,5 @@ func (p *Pages) sendEnrol(c *fiber.Ctx, v enrolView) error {
 	return err
 }
 
-// field is a field of a form in the body.
+// field is a field of the form in the body, which the server has admitted.
 func field(c *fiber.Ctx, name string) string { return string(c.Request().PostArgs().Peek(name)) }
-
-// wantForm refuses a body that is no plain form, which is what these pages send.
-func wantForm(c *fiber.Ctx) error {
-	media, _, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
-	if err == nil && media != fiber.MIMEApplicationForm {
-		err = errors.New(media)
-	}
-	if err != nil {
-		return fault.New(fault.Unsupported, "media_type", "the body must be application/x-www-form-urlencoded").Because(err)
-	}
-	return nil
-}

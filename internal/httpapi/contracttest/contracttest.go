@@ -155,6 +155,7 @@ func checkMedia(r *openapi3.Response, header http.Header, body []byte, method st
 func isGlobal(status int) bool {
 	return slices.Contains([]int{
 		http.StatusMethodNotAllowed, http.StatusNotImplemented, http.StatusRequestTimeout, http.StatusRequestHeaderFieldsTooLarge,
+		http.StatusRequestURITooLong, http.StatusTooManyRequests,
 	}, status)
 }
 
