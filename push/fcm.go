@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 	"sync"
@@ -35,6 +36,10 @@ type Config struct {
 	InFlight        int              // requests at a time
 	Timeout         time.Duration    // for one request, its access token included
 	Now             func() time.Time // time.Now
+
+	// Wrap, if not nil, stands before the connections to FCM and the token server, to hold requests to an allow-list. It must hand
+	// every request on at most once. The machine's own identity (no CredentialsFile) is asked from a metadata server past it.
+	Wrap func(http.RoundTripper) http.RoundTripper
 }
 
 // FCM sends through Firebase Cloud Messaging's HTTP v1 API. It is safe for concurrent use, and all calls share one rate, one
@@ -85,7 +90,11 @@ func NewFCM(ctx context.Context, c Config) (*FCM, error) {
 		}
 	}
 	p := newPool(inFlight, c.RootCAs)
-	client, err := p.authorized(ctx, c.CredentialsFile, endpoint, timeout)
+	var wire http.RoundTripper = p
+	if c.Wrap != nil {
+		wire = c.Wrap(p)
+	}
+	client, err := authorized(ctx, wire, c.CredentialsFile, endpoint, timeout)
 	if err != nil {
 		return nil, fmt.Errorf("GOOGLE_APPLICATION_CREDENTIALS: %w", err)
 	}

@@ -320,6 +320,38 @@ func TestUntrustedCertificateSendsNothing(t *testing.T) {
 	}
 }
 
+// refusing lets no request to one path through.
+type refusing struct {
+	next   http.RoundTripper
+	suffix string
+}
+
+func (r refusing) RoundTrip(req *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(req.URL.Path, r.suffix) {
+		return nil, errNotAllowed
+	}
+	return r.next.RoundTrip(req)
+}
+
+var errNotAllowed = errors.New("not in the allow-list")
+
+func TestWrapHoldsMessagesAndTokens(t *testing.T) {
+	t.Parallel()
+	for suffix, outcome := range map[string]push.Outcome{"messages:send": push.Unavailable, "token": push.Unavailable, "(none)": push.Accepted} {
+		b := setup(t, fcmtest.Options{Authorize: true}, func(c *push.Config) {
+			c.Wrap = func(next http.RoundTripper) http.RoundTripper { return refusing{next, suffix} }
+		})
+		r := b.sender.Send(t.Context(), alert(), one("tok"))[0]
+		sent := 0
+		if outcome == push.Accepted {
+			sent = 1
+		}
+		if r.Outcome != outcome || b.fake.Requests() != sent || suffix == "messages:send" && !errors.Is(r.Err, errNotAllowed) {
+			t.Errorf("%s refused: %v, %v, %d requests", suffix, r.Outcome, r.Err, b.fake.Requests())
+		}
+	}
+}
+
 func TestTimeoutLeavesTheOutcomeOpen(t *testing.T) {
 	t.Parallel()
 	b := setup(t, fcmtest.Options{}, func(c *push.Config) { c.Timeout = 50 * time.Millisecond })

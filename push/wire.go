@@ -170,9 +170,9 @@ func (p *pool) close() {
 }
 
 // authorized makes the client that the SDK is given.
-func (p *pool) authorized(ctx context.Context, file string, endpoint *url.URL, timeout time.Duration) (*http.Client, error) {
+func authorized(ctx context.Context, wire http.RoundTripper, file string, endpoint *url.URL, timeout time.Duration) (*http.Client, error) {
 	client := &http.Client{
-		Transport: tap{p},
+		Transport: tap{wire},
 		// A redirected POST would be a second request; no answer of FCM's is a redirect.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -183,12 +183,12 @@ func (p *pool) authorized(ctx context.Context, file string, endpoint *url.URL, t
 		return nil, fmt.Errorf("would be sent in the clear to %s; use https", endpoint.Host)
 	}
 	// The source keeps its context for every later refresh, so it must not end with the caller's.
-	ctx = context.WithValue(context.WithoutCancel(ctx), oauth2.HTTPClient, &http.Client{Transport: p, Timeout: timeout})
+	ctx = context.WithValue(context.WithoutCancel(ctx), oauth2.HTTPClient, &http.Client{Transport: wire, Timeout: timeout})
 	creds, err := credentials(ctx, file)
 	if err != nil {
 		return nil, err
 	}
-	client.Transport = tap{&oauth2.Transport{Source: tokens{creds.TokenSource}, Base: p}}
+	client.Transport = tap{&oauth2.Transport{Source: tokens{creds.TokenSource}, Base: wire}}
 	return client, nil
 }
 
