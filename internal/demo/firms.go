@@ -72,6 +72,8 @@ func participants() []firm.Firm {
 			list[i].Grants = []string{prefixFR, prefixGB, prefixCH, prefixUS, prefixNZ, prefixNL}
 		case yemao:
 			list[i].Grants = []string{prefixUS}
+		case narisol:
+			list[i].Agent, list[i].Platform = qiaoyu, yugou
 		}
 	}
 	return list

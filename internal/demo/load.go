@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/gs1"
 	"github.com/haisu-trace/haisu/internal/lang"
 	"github.com/haisu-trace/haisu/internal/trace"
@@ -64,8 +65,19 @@ func (l *loader) load(ctx context.Context, author warning.Author) (Summary, erro
 }
 
 func (l *loader) register(ctx context.Context) error {
-	if err := each(ctx, participants(), l.Firms.Put); err != nil {
-		return fmt.Errorf("firms: %w", err)
+	// Agents and platforms come before the firms that name them.
+	var first, then []firm.Firm
+	for _, f := range participants() {
+		if f.Agent == "" && f.Platform == "" {
+			first = append(first, f)
+		} else {
+			then = append(then, f)
+		}
+	}
+	for _, firms := range [][]firm.Firm{first, then} {
+		if err := each(ctx, firms, l.Firms.Put); err != nil {
+			return fmt.Errorf("firms: %w", err)
+		}
 	}
 	var places []*spot
 	for _, s := range l.places {

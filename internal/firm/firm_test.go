@@ -1,7 +1,10 @@
 package firm_test
 
 import (
+	"errors"
+	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,5 +90,104 @@ func TestFirmsAndPlaces(t *testing.T) {
 	must(t, err)
 	if len(places) != 1 {
 		t.Fatalf("%v", places)
+	}
+}
+
+func wantField(t *testing.T, err error, pointer, code string) {
+	t.Helper()
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok || f.Kind != fault.Invalid || !slices.ContainsFunc(f.Fields, func(x fault.Field) bool { return x.Pointer == pointer && x.Code == code }) {
+		t.Errorf("error %v, want %s at %s", err, code, pointer)
+	}
+}
+
+func TestCrossBorderFirmsNameAgentAndPlatform(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	ctx := t.Context()
+	name := lang.ZhEn("公司", "Firm")
+	agent := firm.Firm{ID: "agent", Name: name, Kind: firm.Agent, Country: "CN"}
+	platform := firm.Firm{ID: "platform", Name: name, Kind: firm.Platform, Country: "CN"}
+	must(t, s.Put(ctx, agent))
+	must(t, s.Put(ctx, platform))
+	must(t, s.Put(ctx, firm.Firm{ID: "agent-abroad", Name: name, Kind: firm.Agent, Country: "HK"}))
+	seller := firm.Firm{ID: "seller", Name: name, Kind: firm.CrossEcom, Country: "KR", Agent: "agent", Platform: "platform"}
+	for _, c := range []struct {
+		change        func(f *firm.Firm)
+		pointer, code string
+	}{
+		{func(f *firm.Firm) { f.Agent = "" }, "/agent", "required"},
+		{func(f *firm.Firm) { f.Platform = "" }, "/platform", "required"},
+		{func(f *firm.Firm) { f.Country, f.Agent = "HK", "" }, "/agent", "required"},
+		{func(f *firm.Firm) { f.Country = "" }, "/country", "required"},
+		{func(f *firm.Firm) { f.Country = "Korea" }, "/country", "country"},
+		{func(f *firm.Firm) { f.Agent = "nobody" }, "/agent", "firm_kind"},
+		{func(f *firm.Firm) { f.Agent = "platform" }, "/agent", "firm_kind"},
+		{func(f *firm.Firm) { f.Agent = "seller" }, "/agent", "firm_kind"},
+		{func(f *firm.Firm) { f.Agent = "agent-abroad" }, "/agent", "firm_kind"},
+		{func(f *firm.Firm) { f.Platform = "agent" }, "/platform", "firm_kind"},
+		{func(f *firm.Firm) { f.Kind = firm.Importer }, "/agent", "exclusive"},
+		{func(f *firm.Firm) { f.Kind = firm.Importer }, "/platform", "exclusive"},
+	} {
+		f := seller
+		c.change(&f)
+		wantField(t, s.Put(ctx, f), c.pointer, c.code)
+	}
+	must(t, s.Put(ctx, seller))
+	must(t, s.Put(ctx, firm.Firm{ID: "at-home", Name: name, Kind: firm.CrossEcom, Country: "CN"}))
+
+	// Whoever others rest on stays what it is; everything else about it may change.
+	for _, f := range []firm.Firm{agent, platform} {
+		f.Kind = firm.Importer
+		if err := s.Put(ctx, f); fault.CodeOf(err) != "firm_in_use" {
+			t.Errorf("%s: %v", f.ID, err)
+		}
+	}
+	moved := agent
+	moved.Country = "HK"
+	if err := s.Put(ctx, moved); fault.CodeOf(err) != "firm_in_use" {
+		t.Error(err)
+	}
+	agent.Name = lang.ZhEn("新名", "New name")
+	must(t, s.Put(ctx, agent))
+	seller.Country, seller.Agent, seller.Platform = "CN", "", ""
+	must(t, s.Put(ctx, seller))
+	must(t, s.Put(ctx, moved))
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	ctx := t.Context()
+	var all, makers []string
+	for i := range 23 {
+		f := firm.Firm{ID: fmt.Sprintf("f%02d", i), Name: lang.ZhEn("公司", "Firm"), Kind: firm.Importer}
+		if i%3 == 0 {
+			f.Kind = firm.Producer
+			makers = append(makers, f.ID)
+		}
+		all = append(all, f.ID)
+		must(t, s.Put(ctx, f))
+	}
+	for kind, want := range map[string][]string{"": all, firm.Producer: makers, firm.Carrier: nil} {
+		var got []string
+		for cursor := ""; ; {
+			page, next, err := s.List(ctx, kind, cursor, 5)
+			must(t, err)
+			for _, f := range page {
+				got = append(got, f.ID)
+			}
+			if cursor = next; next == "" {
+				break
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: %v, want %v", kind, got, want)
+		}
+	}
+	_, _, err := s.List(ctx, "guild", "", 5)
+	wantField(t, err, "/kind", "firm_kind")
+	if _, _, err := s.List(ctx, "", "!", 5); fault.CodeOf(err) != "bad_cursor" {
+		t.Error(err)
 	}
 }

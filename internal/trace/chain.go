@@ -170,11 +170,13 @@ func (s *Service) readProduct(ctx context.Context, c *chain, ref gs1.Ref) error 
 		return err
 	}
 	c.product = v
-	ns, err := s.deps.Notices.Notices(ctx, ref.GTIN)
-	if err != nil {
-		return err
+	if s.deps.Notices != nil {
+		ns, err := s.deps.Notices.Notices(ctx, ref.GTIN)
+		if err != nil {
+			return err
+		}
+		c.notices = ns[:min(len(ns), maxMatches)]
 	}
-	c.notices = ns[:min(len(ns), maxMatches)]
 	return c.encode()
 }
 

@@ -51,8 +51,8 @@ type Deps struct {
 	Engine    store.Engine
 	Firms     Firms
 	Warnings  Warnings
-	Notices   Notices
-	Exposures Exposures
+	Notices   Notices   // nil: there are none
+	Exposures Exposures // nil: nobody remembers who scanned what
 	Hasher    Hasher
 	Log       *slog.Logger // may be nil
 	Now       clock.Now

@@ -103,7 +103,7 @@ func TestViewMergesFirmsTheRegistrantFirst(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	ctx := t.Context()
-	a := b.firm(firm.Firm{ID: "a-reseller", Name: lang.ZhEn("", "Reseller"), Kind: firm.CrossEcom})
+	a := b.firm(firm.Firm{ID: "a-reseller", Name: lang.ZhEn("", "Reseller"), Kind: firm.CrossEcom, Country: "CN"})
 	_, created, err := b.PutProduct(ctx, a, Product{GTIN: gtinA, Name: lang.ZhEn("假名", "Wrong name"), Category: "spirits", Origin: "US", Net: "70 cl"})
 	must(t, err)
 	if !created {
