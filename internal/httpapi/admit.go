@@ -19,13 +19,17 @@ func (s *server) admit(op *operation) fiber.Handler {
 		k := callOf(c)
 		k.operation = op.id
 		k.network = networkOf(s.clientAddr(c))
-		ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), callKey{}, k), op.deadline)
-		defer cancel()
-		c.SetUserContext(ctx)
 		var v visit
 		defer v.leave()
-		if err := s.enter(ctx, c, class, searching(c, cost), &v); err != nil {
+		if err := s.enter(c.UserContext(), c, class, searching(c, cost), &v); err != nil {
 			return err
+		}
+		ctx := c.UserContext()
+		if op.deadline != defaultDeadline { // which observe has set
+			within, cancel := context.WithTimeout(context.WithValue(context.Background(), callKey{}, k), op.deadline)
+			defer cancel()
+			c.SetUserContext(within)
+			ctx = within
 		}
 		if err := op.admitBody(c); err != nil {
 			return err

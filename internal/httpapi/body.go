@@ -12,13 +12,6 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Slow clients: a body must arrive at bodyRate on the average, once bodyGrace is over. The header, and the first 8 KiB of a body, have readTimeout
-// in all; an answer has writeTimeout.
-const (
-	bodyGrace = 5 * time.Second
-	bodyRate  = 16 << 10 // bytes a second
-)
-
 // anonymousBody is the largest body that may be announced by whoever shows no credentials: what every operation takes, and as much again, so that a
 // body that is a little too large is refused and not cut off.
 const anonymousBody = 2 * defaultMaxBody
@@ -58,7 +51,7 @@ func (s *server) receiveBody(ctx context.Context, c *fiber.Ctx, op *operation, v
 	if slow {
 		v.pause()
 	}
-	body, err := collectBody(c.Context().Conn(), req.BodyStream(), n, op.maxBody, time.Now)
+	body, err := s.guard.conns.collectBody(c.Context().Conn(), req.BodyStream(), n, op.maxBody)
 	if err != nil {
 		c.Context().SetConnectionClose()
 		return err
@@ -74,15 +67,16 @@ func (s *server) receiveBody(ctx context.Context, c *fiber.Ctx, op *operation, v
 }
 
 // collectBody reads n bytes, or, if n is negative, until the end or one byte more than limit.
-func collectBody(conn net.Conn, r io.Reader, n, limit int, now func() time.Time) ([]byte, error) {
-	begin, size, got := now(), n, 0
+func (t *connTable) collectBody(conn net.Conn, r io.Reader, n, limit int) ([]byte, error) {
+	begin, size, got := t.now(), n, 0
 	if n < 0 {
 		size = min(limit+1, 4<<10)
 	}
 	body := make([]byte, size)
 	for n < 0 || got < n {
 		if n < 0 || n > prefetched {
-			if err := conn.SetReadDeadline(begin.Add(bodyGrace + time.Duration(got)*time.Second/bodyRate)); err != nil {
+			earned := time.Duration(got) * time.Second / time.Duration(t.most.BodyRate)
+			if err := conn.SetReadDeadline(begin.Add(t.most.BodyGrace + earned)); err != nil {
 				return nil, errBroken(err)
 			}
 		}

@@ -13,12 +13,26 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Connections bounds open connections. A connection takes some 40 KB. An address is an IPv4 address or an IPv6 /64, a network an IPv4 /24 or an
-// IPv6 /48. A trusted proxy counts in All alone.
-type Connections struct{ All, Address, Network int }
+// Connections bounds open connections and how long clients may take. A connection takes some 40 KB. An address is an IPv4 address or an IPv6
+// /64, a network an IPv4 /24 or an IPv6 /48. A trusted proxy counts in All alone.
+type Connections struct {
+	All, Address, Network int
+
+	Header time.Duration // for the header of a request, with the first 8 KiB of its body
+	Idle   time.Duration // until the next request
+	Write  time.Duration // for an answer
+	// A body must arrive at BodyRate bytes a second on the average, once BodyGrace is over.
+	BodyGrace time.Duration
+	BodyRate  int
+}
 
 // DefaultConnections let a shop's visitors in through one address, and four such networks fill the server.
-func DefaultConnections() Connections { return Connections{All: 4096, Address: 512, Network: 1024} }
+func DefaultConnections() Connections {
+	return Connections{
+		All: 4096, Address: 512, Network: 1024, Header: 10 * time.Second, Idle: 75 * time.Second, Write: 30 * time.Second,
+		BodyGrace: 5 * time.Second, BodyRate: 16 << 10,
+	}
+}
 
 // The phases of a connection.
 const (

@@ -34,14 +34,8 @@ type server struct {
 
 var _ StrictServerInterface = (*server)(nil)
 
-// The bounds of a connection. A header has room for a Digital Link of 2 KiB, a token and what browsers send. It must arrive within readTimeout,
-// with the first 8 KiB of the body; see body.go for the rest.
-const (
-	maxHeader    = 16 << 10
-	readTimeout  = 10 * time.Second
-	writeTimeout = 30 * time.Second
-	idleTimeout  = 75 * time.Second
-)
+// maxHeader has room for a Digital Link of 2 KiB, a token and what browsers send.
+const maxHeader = 16 << 10
 
 // New builds the application. It fails only if the embedded contract or the metrics registry do not fit this code.
 func New(deps Deps) (*fiber.App, error) {
@@ -92,9 +86,9 @@ func New(deps Deps) (*fiber.App, error) {
 		BodyLimit:             s.maxBody,
 		StreamRequestBody:     true,
 		ReadBufferSize:        maxHeader,
-		ReadTimeout:           readTimeout,
-		WriteTimeout:          writeTimeout,
-		IdleTimeout:           idleTimeout,
+		ReadTimeout:           s.guard.conns.most.Header, // until the handler is asked: bodies are streams
+		WriteTimeout:          s.guard.conns.most.Write,
+		IdleTimeout:           s.guard.conns.most.Idle,
 		ErrorHandler:          s.handleError,
 		// No operation takes a form.
 		DisablePreParseMultipartForm: true,
