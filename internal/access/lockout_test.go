@@ -66,7 +66,7 @@ func TestANeighbourDoesNotLockATrustedDeviceOut(t *testing.T) {
 	}
 	wants(t, b.guess(office, password, b.code(chen.secret, 0)), "too_many_attempts")
 	mine := office
-	for _, forged := range []string{"ht_", "ht_x", first.Device + "x", "ht_" + strings.Repeat("a.", 40), strings.Replace(first.Device, ".", ".z", 1)} {
+	for _, forged := range []string{"ht_", "ht_x", first.Device + "x", "ht_" + strings.Repeat("a-", 40), strings.Replace(first.Device, "-", "-z", 1)} {
 		mine.Device = forged
 		wants(t, b.guess(mine, password, b.code(chen.secret, 0)), "too_many_attempts")
 	}

@@ -187,11 +187,11 @@ func (s *Service) useCode(ctx context.Context, login string, o *operator, code s
 // trustedFor is how long a device is trusted after a log-in.
 const trustedFor = 180 * 24 * time.Hour
 
-// newTrusted gives a trusted-device token: ht_{random}.{last day}.{MAC over these, the login and the epoch}. It opens nothing; it only has
+// newTrusted gives a trusted-device token: ht_{random}-{last day}-{MAC over these, the login and the epoch}. It opens nothing; it only has
 // counters of its own. Nothing is stored, and a new epoch voids all of an operator's.
 func (s *Service) newTrusted(login string, epoch int64) string {
-	body := clock.Token(10) + "." + strconv.FormatInt(s.now().Add(trustedFor).Unix()/86400, 36)
-	return trustedPrefix + body + "." + s.trustedMAC(login, epoch, body)
+	body := clock.Token(10) + "-" + strconv.FormatInt(s.now().Add(trustedFor).Unix()/86400, 36)
+	return trustedPrefix + body + "-" + s.trustedMAC(login, epoch, body)
 }
 
 func (s *Service) trustedMAC(login string, epoch int64, body string) string {
@@ -203,11 +203,11 @@ func (s *Service) trusts(login string, epoch int64, token string) bool {
 	if !ok || len(token) > 100 {
 		return false
 	}
-	i := strings.LastIndexByte(rest, '.')
+	i := strings.LastIndexByte(rest, '-')
 	if i < 0 || !hmac.Equal([]byte(rest[i+1:]), []byte(s.trustedMAC(login, epoch, rest[:i]))) {
 		return false
 	}
-	_, day, _ := strings.Cut(rest[:i], ".")
+	_, day, _ := strings.Cut(rest[:i], "-")
 	last, err := strconv.ParseInt(day, 36, 64)
 	return err == nil && s.now().Unix()/86400 <= last
 }
