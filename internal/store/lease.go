@@ -51,7 +51,7 @@ func OpenLeases(ctx context.Context, eng Engine, owner string, term time.Duratio
 	if term < time.Millisecond {
 		return nil, fmt.Errorf("store: a lease term of %v", term)
 	}
-	coll, err := Open(ctx, eng, Def[Lease]{Name: "leases"})
+	coll, err := Open(ctx, eng, Def[Lease]{Name: LeaseCollection})
 	if err != nil {
 		return nil, err
 	}

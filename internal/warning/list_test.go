@@ -206,3 +206,23 @@ func TestADamagedWarningHoldsUpNothing(t *testing.T) {
 		t.Fatalf("%d walked, %v", walked, err)
 	}
 }
+
+// After a restore the mark's token is another feed's: the heads are projected from the beginning.
+func TestRepairAfterRestore(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx := t.Context()
+	m := b.mustPublish(t, sampleContent())
+	if err := b.heads.Delete(ctx, m.No); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.marks.Upsert(ctx, markHeads, func(v *mark) error { v.Token = "of another feed"; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Repair(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := b.List(ctx, Filter{}, "", 10); err != nil || len(p.Items) != 1 || p.Items[0].No != m.No {
+		t.Fatalf("%v %v", nosOf(p), err)
+	}
+}

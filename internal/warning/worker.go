@@ -71,6 +71,10 @@ func (s *Service) projectChanges(ctx context.Context) error {
 	token := saved.V.Token
 	for {
 		changes, next, err := s.messages.Changes(ctx, token, store.MaxBatch)
+		if errors.Is(err, store.ErrBadCursor) && token != "" {
+			token = "" // it is from before a restore, or too old: from the beginning, which changes no head that is up to date
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("follow messages: %w", err)
 		}

@@ -39,14 +39,21 @@ type declared struct {
 		Version  string `bson:"v"`
 		Complete bool   `bson:"ok"`
 	} `bson:"i"`
+	// Feed is that a feed is kept; set once the collection was declared.
+	Feed bool `bson:"f"`
 	// Forgotten is the newest stamp of a tombstone that was removed.
 	Forgotten bson.Timestamp `bson:"p"`
+	// Restore is the restore that has filled the collection or is filling it, and Epoch the feed's since then.
+	Restore string `bson:"s"`
+	Epoch   int64  `bson:"h"`
+
+	known bool // there is a document
 }
 
 // Declare creates what is missing of a collection and its indexes, waits until they are built, and returns the indexes that are new or
 // changed and not yet Rebuilt. MongoDB's index for one that is no longer declared is left alone, because replicas of the version before
 // may still use it, but counts as incomplete from now on.
-// ErrUnavailable.
+// ErrRestoring, ErrUnavailable.
 func (e *Engine) Declare(ctx context.Context, spec store.Spec) ([]string, error) {
 	done, err := e.begin()
 	if err != nil {
@@ -68,10 +75,20 @@ func (e *Engine) Declare(ctx context.Context, spec store.Spec) ([]string, error)
 	if _, err := c.Indexes().CreateMany(ctx, indexModels(spec)); err != nil {
 		return nil, mapError("declare", spec.Name, err)
 	}
-	stale, err := e.stale(ctx, spec)
+	have, err := e.declaredAs(ctx, "declare", spec.Name)
 	if err != nil {
 		return nil, err
 	}
+	if by, err := e.unfinished(ctx, have); err != nil {
+		return nil, err
+	} else if by != "" {
+		return nil, restoringError(spec.Name, by)
+	}
+	stale, err := e.stale(ctx, spec, have)
+	if err != nil {
+		return nil, err
+	}
+	c.epoch = uint64(have.Epoch)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.colls[spec.Name] = c
@@ -120,13 +137,12 @@ func indexModels(spec store.Spec) []driver.IndexModel {
 
 // stale compares a declaration with what is recorded, and records the versions that are now being built, so that a process that declares
 // the version before does not take a half rebuilt index for complete.
-func (e *Engine) stale(ctx context.Context, spec store.Spec) ([]string, error) {
-	have, err := e.declaredAs(ctx, "declare", spec.Name)
-	if err != nil {
-		return nil, err
-	}
+func (e *Engine) stale(ctx context.Context, spec store.Spec, have declared) ([]string, error) {
 	var stale []string
 	var set bson.D
+	if !have.known || spec.Feed && !have.Feed {
+		set = append(set, bson.E{Key: "f", Value: spec.Feed})
+	}
 	for _, name := range slices.Sorted(maps.Keys(spec.Indexes)) {
 		old, ok := have.Indexes[name]
 		same := ok && old.Version == spec.Indexes[name]
@@ -171,6 +187,7 @@ func (e *Engine) declaredAs(ctx context.Context, op, coll string) (declared, err
 	if errors.Is(err, driver.ErrNoDocuments) {
 		return declared{}, nil
 	}
+	have.known = err == nil
 	return have, mapError(op, coll, err)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
@@ -107,5 +108,21 @@ func TestURICannotWeakenGuarantees(t *testing.T) {
 	}
 	if got := clientOptions("mongodb://h/").Timeout; *got != defaultTimeout {
 		t.Errorf("timeout is %v, want the default", got)
+	}
+}
+
+func TestSnapshotErrors(t *testing.T) {
+	t.Parallel()
+	for _, code := range []int32{239, 246} {
+		err := mapSnapshotError("all", "things", driver.CommandError{Code: code, Labels: []string{"TransientTransactionError"}})
+		if !errors.Is(err, store.ErrSnapshotLost) || !strings.Contains(err.Error(), "minSnapshotHistoryWindowInSeconds") {
+			t.Errorf("code %d gives %v", code, err)
+		}
+	}
+	if err := mapSnapshotError("all", "things", driver.CommandError{Code: 50}); errors.Is(err, store.ErrSnapshotLost) || !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("a timeout gives %v", err)
+	}
+	if err := mapSnapshotError("all", "things", nil); err != nil {
+		t.Errorf("no error gives %v", err)
 	}
 }

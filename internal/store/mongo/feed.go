@@ -57,7 +57,7 @@ type changeSource interface {
 
 // Changes gives changes since token; see store.Feeder and the guarantee above. A document that has expired is left out: its deletion
 // comes when it is swept. ErrUnavailable; ErrBadCursor also for a token from before deletions that are forgotten, whose holder must
-// begin anew with "".
+// begin anew with "". So too for a token from before a restore.
 func (e *Engine) Changes(ctx context.Context, coll, tok string, limit int) ([]store.Change, string, error) {
 	c, done, err := e.enter(coll)
 	if err != nil {
@@ -70,7 +70,7 @@ func (e *Engine) Changes(ctx context.Context, coll, tok string, limit int) ([]st
 	if err := checkLimit(limit); err != nil {
 		return nil, tok, err
 	}
-	t, err := e.resume(ctx, coll, tok)
+	t, err := e.resume(ctx, c, tok)
 	if err != nil {
 		return nil, tok, err
 	}
@@ -81,13 +81,21 @@ func (e *Engine) Changes(ctx context.Context, coll, tok string, limit int) ([]st
 	return out, t.encode(), nil
 }
 
-// resume gives the token that a text stands for; a new one notes what is forgotten already.
-func (e *Engine) resume(ctx context.Context, coll, tok string) (*token, error) {
+// resume gives the token that a text stands for; a new one notes what is forgotten already. A token of another epoch is from before the
+// database was restored, or from another database: its stamps mean nothing here.
+func (e *Engine) resume(ctx context.Context, c *collection, tok string) (*token, error) {
 	t, err := decodeToken(tok)
-	if err != nil || tok != "" {
-		return t, err
+	if err != nil {
+		return nil, err
 	}
-	t.base, err = e.forgotten(ctx, coll)
+	if tok != "" {
+		if t.epoch != c.epoch {
+			return nil, fmt.Errorf("mongo: a token from before a restore: %w", store.ErrBadCursor)
+		}
+		return t, nil
+	}
+	t.epoch = c.epoch
+	t.base, err = e.forgotten(ctx, c.name)
 	return t, err
 }
 

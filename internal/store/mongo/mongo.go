@@ -36,6 +36,7 @@
 //
 // The server must be MongoDB 4.4 or later. To shard a collection: sh.shardCollection("db.coll", {_id: "hashed"}). Every write and Get
 // then goes to the shards of its IDs alone; Scan, Count, Changes, All and Sweep ask every shard. The user needs the role readWrite.
+// Snapshot needs MongoDB 5.0 or later.
 package mongo
 
 import (
@@ -85,6 +86,7 @@ type collection struct {
 	*driver.Collection
 	name    string
 	feed    bool
+	epoch   uint64 // of the feed: another in each restored database, 0 in one that is not restored
 	indexes map[string]bool
 }
 

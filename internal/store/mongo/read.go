@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
@@ -53,13 +54,18 @@ func (e *Engine) All(ctx context.Context, coll, after string, limit int) ([]stor
 	if err := checkLimit(limit); err != nil {
 		return nil, err
 	}
-	f := bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}}}
-	o := options.Find().SetProjection(content).SetSort(idKeys).SetHint(idKeys)
-	docs, err := c.findUpTo(ctx, "all", live(f, e.now()), o, limit, pageBytes)
+	docs, err := c.allPage(ctx, after, e.now(), limit)
 	if err != nil {
 		return nil, err
 	}
 	return records(docs)
+}
+
+// allPage gives the documents after an ID, at most limit, and about pageBytes of bodies.
+func (c *collection) allPage(ctx context.Context, after string, now time.Time, limit int) ([]document, error) {
+	f := bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}}}
+	o := options.Find().SetProjection(content).SetSort(idKeys).SetHint(idKeys)
+	return c.findUpTo(ctx, "all", live(f, now), o, limit, pageBytes)
 }
 
 // idKeys is the index that every collection has.

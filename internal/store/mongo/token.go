@@ -26,6 +26,8 @@ type seen struct {
 
 // token is where a follower of the feed is. The zero token is the beginning.
 type token struct {
+	epoch uint64 // of the feed; see collection
+
 	base uint64 // the newest tombstone that was removed before the follower began
 	from uint64 // polls ask for this stamp and later
 	last uint64 // the newest stamp delivered
@@ -90,7 +92,7 @@ func (t *token) trim() {
 }
 
 // tokenVersion is the first byte of an encoded token.
-const tokenVersion = 1
+const tokenVersion = 2
 
 // maxTokenSeen bounds what a token read back may hold.
 const maxTokenSeen = 4 * maxSeen
@@ -100,7 +102,7 @@ var tokenEncoding = base64.RawURLEncoding.Strict()
 // encode is unique: equal tokens have equal text.
 func (t *token) encode() string {
 	b := []byte{tokenVersion}
-	for _, v := range []uint64{t.base, t.from, t.last, uint64(t.checked), t.older, t.newer, t.end, t.at.stamp, uint64(len(t.at.id))} {
+	for _, v := range []uint64{t.epoch, t.base, t.from, t.last, uint64(t.checked), t.older, t.newer, t.end, t.at.stamp, uint64(len(t.at.id))} {
 		b = binary.AppendUvarint(b, v)
 	}
 	b = append(b, t.at.id...)
@@ -131,6 +133,7 @@ func decodeToken(s string) (*token, error) {
 		return nil, fmt.Errorf("mongo: feed token: %w", store.ErrBadCursor)
 	}
 	r := tokenReader{b: raw[1:], ok: true}
+	t.epoch = r.uvarint()
 	t.base, t.from, t.last, t.checked = r.uvarint(), r.uvarint(), r.uvarint(), int64(r.uvarint())
 	t.older, t.newer, t.end, t.at.stamp = r.uvarint(), r.uvarint(), r.uvarint(), r.uvarint()
 	t.at.id = r.text(maxID)

@@ -432,3 +432,36 @@ func TestWakeIsBounded(t *testing.T) {
 		t.Fatal("the last follower is not woken")
 	}
 }
+
+// TestRestoreInAGroup has a restore begin in a transaction that has given out places of a feed already: those that it gives out later must
+// be beyond the restored feed's first.
+func TestRestoreInAGroup(t *testing.T) {
+	t.Parallel()
+	e := open(t, filepath.Join(t.TempDir(), "t.db"))
+	err := e.writer.do(t.Context(), 1, func(tx *tx) error {
+		if _, err := tx.nextSeq("docs"); err != nil {
+			return err
+		}
+		first, outcome, err := beginRestore(tx, "r")
+		if err := errors.Join(outcome, err); err != nil {
+			return err
+		}
+		if seq, err := tx.nextSeq("docs"); err != nil || seq <= first {
+			return fmt.Errorf("place %d after the restore's first, %d: %w", seq, first, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = e.writer.do(t.Context(), 1, func(tx *tx) error {
+		last, err := tx.lastSeq()
+		if err == nil && last < feedEpoch {
+			err = fmt.Errorf("the last place is %d", last)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -111,7 +111,7 @@ func parsePlace(token string) (p place, err error) {
 	return p, nil
 }
 
-const selectPurged = "SELECT purged FROM haisu_collections WHERE name = ?"
+const selectPurged = "SELECT purged, (SELECT v FROM haisu_meta WHERE k = 'seq') FROM haisu_collections WHERE name = ?"
 
 // changes reads documents and tombstones with one statement, so from one state of the database, and what is forgotten after that, so
 // that nothing can be forgotten unnoticed in between.
@@ -157,7 +157,10 @@ func (c *collection) changes(db *conn, at place, limit int, now int64) (out []st
 		return nil, at, err
 	}
 	if purged := row[0].(int64); since > 0 && purged > next.forgotten && since < purged {
-		return nil, at, fmt.Errorf("a feed token from before forgotten deletions: %w", store.ErrBadCursor)
+		return nil, at, fmt.Errorf("a feed token from before forgotten deletions, or from before a restore: %w", store.ErrBadCursor)
+	}
+	if since > row[1].(int64) {
+		return nil, at, fmt.Errorf("a feed token of another database: %w", store.ErrBadCursor)
 	}
 	return out, next, nil
 }

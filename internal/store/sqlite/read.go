@@ -222,22 +222,9 @@ func (e *Engine) All(ctx context.Context, coll, after string, limit int) ([]stor
 	if err != nil {
 		return nil, err
 	}
-	if limit < 1 || limit > store.MaxBatch {
-		return nil, fmt.Errorf("sqlite: a page of %d documents; 1 to %d are allowed", limit, store.MaxBatch)
-	}
 	var out []store.Record
 	err = e.read(ctx, func(db *conn) error {
-		size := 0
-		err := db.each(c.all, named(after, e.now().UnixMilli(), int64(limit)), func(r []driver.Value) error {
-			out = append(out, record(r))
-			if size += len(out[len(out)-1].Body); size > pageBytes {
-				return errEnough
-			}
-			return nil
-		})
-		if errors.Is(err, errEnough) {
-			return nil
-		}
+		out, err = allPage(db, c, after, e.now().UnixMilli(), limit)
 		return err
 	})
 	return out, err

@@ -18,12 +18,16 @@ const format = 1
 //   - haisu_meta: 'format'; 'seq', the last number given to a feed; 'ping', written by Ping.
 //   - haisu_collections: which collections exist and keep a feed; purged is the highest number of a forgotten tombstone.
 //   - haisu_indexes: the number that stands for an index in the entries, and whether its entries are complete.
+//   - haisu_restores: the restores that were begun, with the place before the first of their feeds, and whether they have ended.
+//   - haisu_restoring: the collections that an unfinished restore fills.
 func initialise(t *tx) error {
 	for _, ddl := range []string{
 		"CREATE TABLE IF NOT EXISTS haisu_meta (k TEXT PRIMARY KEY, v INTEGER NOT NULL) WITHOUT ROWID",
 		"CREATE TABLE IF NOT EXISTS haisu_collections (name TEXT PRIMARY KEY, feed INTEGER NOT NULL, purged INTEGER NOT NULL) WITHOUT ROWID",
 		`CREATE TABLE IF NOT EXISTS haisu_indexes (coll TEXT NOT NULL, name TEXT NOT NULL, ix INTEGER NOT NULL, version TEXT NOT NULL,
 			complete INTEGER NOT NULL, PRIMARY KEY (coll, name)) WITHOUT ROWID`,
+		"CREATE TABLE IF NOT EXISTS haisu_restores (id TEXT PRIMARY KEY, first INTEGER NOT NULL, done INTEGER NOT NULL) WITHOUT ROWID",
+		"CREATE TABLE IF NOT EXISTS haisu_restoring (coll TEXT PRIMARY KEY, id TEXT NOT NULL) WITHOUT ROWID",
 	} {
 		if _, err := t.c.do(ddl); err != nil {
 			return err
@@ -54,7 +58,7 @@ type collection struct {
 	indexes map[string]int64
 
 	insert, find, findBody, update, remove, addEntry, dropEntry string
-	setEnts, bury, expired, sweep, getOne, all                  string
+	setEnts, bury, expired, sweep, getOne, all, restore         string
 }
 
 func ddl(name string, feed bool) []string {
@@ -84,6 +88,7 @@ func newCollection(name string, feed bool, indexes map[string]int64) *collection
 		addEntry:  "INSERT INTO e_" + name + " (ix, eq, ord, id, n) VALUES (?, ?, ?, ?, ?)",
 		dropEntry: "DELETE FROM e_" + name + " WHERE ix = ? AND eq = ? AND ord = ? AND id = ?",
 		bury:      "INSERT INTO t_" + name + " (seq, id, at) VALUES (?, ?, ?)",
+		restore:   "INSERT INTO d_" + name + " (id, rev, exp, seq, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
 		setEnts:   "UPDATE d_" + name + " SET ents = ? WHERE n = ?",
 		expired:   "SELECT 1 FROM d_" + name + " WHERE exp <= ? LIMIT 1",
 		getOne:    "SELECT id, rev, exp, body FROM d_" + name + " WHERE id = ?",
@@ -125,7 +130,12 @@ func checkName(name string) error {
 // declared is what the file knows about a collection.
 type declared struct {
 	exists, feed bool
+	restore      string // the unfinished restore that fills it
 	indexes      map[string]declaredIndex
+}
+
+func (d declared) restoring(coll string) error {
+	return fmt.Errorf("sqlite: %s: restore %s: %w", coll, d.restore, store.ErrRestoring)
 }
 
 type declaredIndex struct {
@@ -136,11 +146,11 @@ type declaredIndex struct {
 
 func readDeclared(c *conn, name string) (declared, error) {
 	d := declared{indexes: map[string]declaredIndex{}}
-	row, err := c.one("SELECT feed FROM haisu_collections WHERE name = ?", name)
+	row, err := c.one("SELECT feed, coalesce(id, '') FROM haisu_collections LEFT JOIN haisu_restoring ON coll = name WHERE name = ?", name)
 	if err != nil || row == nil {
 		return d, err
 	}
-	d.exists, d.feed = true, row[0] != int64(0)
+	d.exists, d.feed, d.restore = true, row[0] != int64(0), row[1].(string)
 	err = c.each("SELECT name, ix, version, complete FROM haisu_indexes WHERE coll = ?", named(name), func(row []driver.Value) error {
 		d.indexes[row[0].(string)] = declaredIndex{row[1].(int64), row[2].(string), row[3] != int64(0)}
 		return nil
@@ -167,7 +177,7 @@ func (d declared) matches(spec store.Spec) bool {
 }
 
 // Declare creates or updates a collection. An index that is no longer declared counts as incomplete from now on, so that it is rebuilt
-// should it come back. A feed once kept is kept for ever.
+// should it come back. A feed once kept is kept for ever. ErrRestoring.
 func (e *Engine) Declare(ctx context.Context, spec store.Spec) ([]string, error) {
 	if err := checkName(spec.Name); err != nil {
 		return nil, err
@@ -180,18 +190,28 @@ func (e *Engine) Declare(ctx context.Context, spec store.Spec) ([]string, error)
 	if err != nil {
 		return nil, err
 	}
-	if !d.matches(spec) {
+	if d.restore == "" && !d.matches(spec) {
 		spec.Indexes = maps.Clone(spec.Indexes)
-		if err := e.writer.do(ctx, 1, func(t *tx) error { return declare(t, spec) }); err != nil {
+		err := e.single(ctx, func(t *tx) (outcome, err error) {
+			// Read again, or a restore that has begun since would be taken apart.
+			if d, err := readDeclared(t.c, spec.Name); err != nil || d.restore != "" {
+				return nil, err
+			}
+			return nil, declare(t, spec)
+		})
+		if err != nil {
 			return nil, err
 		}
-		err := e.read(ctx, func(c *conn) (err error) {
+		err = e.read(ctx, func(c *conn) (err error) {
 			d, err = readDeclared(c, spec.Name)
 			return err
 		})
 		if err != nil {
 			return nil, err
 		}
+	}
+	if d.restore != "" {
+		return nil, d.restoring(spec.Name)
 	}
 	numbers := map[string]int64{}
 	var stale []string

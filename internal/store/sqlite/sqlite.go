@@ -37,8 +37,10 @@ const (
 	readerCacheKiB = 2048
 	writerCacheKiB = 4096
 	// checkpointPages is how much WAL (4 KiB each) is gathered before a commit moves it to the database file: large enough that a
-	// page written many times is moved once, small enough that the move takes a fraction of a second and the file stays at 64 MiB.
+	// page written many times is moved once, small enough that the move takes a fraction of a second and the file stays at 64 MiB. A snapshot makes
+	// it grow; journal_size_limit brings it back to that afterwards.
 	checkpointPages = 16000
+	pageSize        = 4096 // SQLite's default, in bytes
 )
 
 // Engine is an open database file. It is safe for concurrent use.
@@ -56,6 +58,8 @@ type Engine struct {
 	idle   []*conn // reading connections
 	colls  map[string]*collection
 	wakes  map[string][]chan struct{}
+
+	snapshots sync.WaitGroup
 }
 
 // Option changes a default of Open.
@@ -124,7 +128,9 @@ func (e *Engine) dialWriter() (*conn, error) {
 		"_synchronous":  {e.sync},
 		"_dqs":          {"0"},
 		"_error_rc":     {"1"},
-		"_pragma":       {fmt.Sprintf("cache_size(-%d)", writerCacheKiB), fmt.Sprintf("wal_autocheckpoint(%d)", checkpointPages)},
+		"_pragma": {fmt.Sprintf("cache_size(-%d)", writerCacheKiB), fmt.Sprintf("wal_autocheckpoint(%d)", checkpointPages),
+			fmt.Sprintf("journal_size_limit(%d)", checkpointPages*pageSize),
+		},
 	}
 	c, err := dial(e.dsn + "?" + q.Encode())
 	if err != nil {
@@ -225,12 +231,13 @@ func (e *Engine) Ping(ctx context.Context) error {
 	})
 }
 
-// Close waits for writes and reads under way and closes the file. Calls that come later fail with store.ErrUnavailable.
+// Close waits for writes, reads and snapshots under way and closes the file. Calls that come later fail with store.ErrUnavailable.
 func (e *Engine) Close() error {
 	err := e.writer.close()
 	e.mu.Lock()
 	e.closed = true
 	e.mu.Unlock()
+	e.snapshots.Wait()
 	for range cap(e.reading) {
 		e.reading <- struct{}{}
 	}

@@ -268,17 +268,35 @@ func (w *writer) rollback() error {
 // and committing the next, so a number that becomes visible is greater than all that were visible before: a reader that has seen
 // n can miss nothing by asking for what is greater than n.
 func (t *tx) nextSeq(coll string) (int64, error) {
-	if len(t.fed) == 0 {
-		row, err := t.c.one("SELECT v FROM haisu_meta WHERE k = 'seq'")
-		if err != nil {
-			return 0, err
-		}
-		t.seq = row[0].(int64)
+	last, err := t.lastSeq()
+	if err != nil {
+		return 0, err
+	}
+	if t.fed == nil {
 		t.fed = map[string]struct{}{}
 	}
 	t.fed[coll] = struct{}{}
-	t.seq++
+	t.seq = last + 1
 	return t.seq, nil
+}
+
+// lastSeq gives the last number given out.
+func (t *tx) lastSeq() (int64, error) {
+	if len(t.fed) > 0 {
+		return t.seq, nil
+	}
+	row, err := t.c.one("SELECT v FROM haisu_meta WHERE k = 'seq'")
+	if err != nil {
+		return 0, err
+	}
+	return row[0].(int64), nil
+}
+
+// raiseSeq makes every number given out from now on greater than n.
+func (t *tx) raiseSeq(n int64) error {
+	t.seq = max(t.seq, n) // which saveSeq will store, if numbers were given out already
+	_, err := t.c.do("UPDATE haisu_meta SET v = max(v, ?) WHERE k = 'seq'", n)
+	return err
 }
 
 func (t *tx) saveSeq() error {

@@ -21,6 +21,7 @@ var concurrentTests = []testCase{
 	{"FeedUnderWriters", testFeedUnderWriters},
 	{"OutcomesAreApart", testOutcomesApart},
 	{"CloseUnderWriters", testCloseUnderWriters},
+	{"SnapshotUnderWriters", testSnapshotUnderWriters},
 }
 
 // workers is how many write at the same time.
@@ -334,4 +335,58 @@ func testCloseUnderWriters(t *testing.T, f Factory) {
 	for batch := range slices.Chunk(slices.Concat(acked...), store.MaxBatch) {
 		equal(b, len(b.get(batch...)), len(batch), "the number of acknowledged documents that are there")
 	}
+}
+
+// testSnapshotUnderWriters has writers insert first into one collection and then, referring to it, into another. The one that is written
+// last is read first, and still every reference holds: both are read as of one point in time.
+func testSnapshotUnderWriters(t *testing.T, f Factory) {
+	b := setup(t, f)
+	const snapshots = 10
+	second := store.Spec{Name: b.coll + "_second"}
+	_, err := b.eng.Declare(b.ctx, second)
+	b.ok(err)
+	var enough atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer enough.Store(true)
+		last := 0
+		for range snapshots {
+			err := b.archive(b.eng).Snapshot(b.ctx, func(r store.SnapshotReader) error {
+				refs := snapshotIDs(b, r, second.Name, 100)
+				there := snapshotIDs(b, r, b.coll, 100)
+				for _, id := range refs {
+					if _, ok := slices.BinarySearch(there, id); !ok {
+						t.Errorf("%s is missing", id)
+					}
+				}
+				if lone := len(there) - len(refs); lone > workers {
+					t.Errorf("%d documents without their references; %d workers write", lone, workers)
+				}
+				if len(there) < last {
+					t.Errorf("%d documents after %d", len(there), last)
+				}
+				last = len(there)
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	b.together(func(w int, e store.Engine) error {
+		if _, err := e.Declare(b.ctx, second); err != nil {
+			return err
+		}
+		for i := 0; !enough.Load(); i++ {
+			id := fmt.Sprintf("d%d/%06d", w, i)
+			for _, coll := range []string{b.coll, second.Name} {
+				errs, err := e.Insert(b.ctx, coll, []store.Record{rec(id, `1`)})
+				if err := errors.Join(append(errs, err)...); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	wg.Wait()
 }

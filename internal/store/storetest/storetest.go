@@ -49,7 +49,7 @@ type testCase struct {
 	run  func(t *testing.T, f Factory)
 }
 
-var sequential = slices.Concat(crudTests, scanTests, expiryTests, feedTests, indexTests)
+var sequential = slices.Concat(crudTests, scanTests, expiryTests, feedTests, indexTests, archiveTests)
 
 // NewClock is a clock that stands at a fixed time.
 func NewClock() *clocktest.Clock { return clocktest.New(time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)) }

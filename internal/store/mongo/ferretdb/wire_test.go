@@ -309,6 +309,43 @@ func TestRebuild(t *testing.T) {
 	}
 }
 
+// TestSnapshotIsRefused: the server is asked for a snapshot, and where it ignores that, nothing is read.
+func TestSnapshotIsRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.insert(rec("a"))
+	b.p.record()
+	err := b.e.Snapshot(t.Context(), func(store.SnapshotReader) error {
+		t.Error("a snapshot that is none was given")
+		return nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "MongoDB 5.0") {
+		t.Errorf("a server without snapshots gives %v", err)
+	}
+	finds := b.p.recorded("find")
+	if len(finds) == 0 {
+		t.Error("nothing was asked")
+	}
+	for _, cmd := range finds {
+		concern, _ := field(cmd, "readConcern")
+		if got := fmt.Sprint(concern); got != `{"level":"snapshot"}` {
+			t.Errorf("read concern %s", got)
+		}
+	}
+}
+
+// TestRestoreCommands has what a restore sends: documents with their revisions, counters as such, no entries.
+func TestRestoreCommands(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx := t.Context()
+	b.ok(b.e.BeginRestore(ctx, "r", []store.Spec{{Name: "restored"}}))
+	recs := []store.Record{{ID: "a", Rev: 7, Body: []byte(`{}x`)}, {ID: "c", Rev: 2, Body: []byte(`{"x.y":2}`), Expires: b.clock.Now()}}
+	b.sends("insert", func() { b.ok(b.e.Restore(ctx, "r", "restored", recs)) },
+		`{"insert":"restored","ordered":false,`+confirmed+`,"documents":[{"_id":"a","r":7,"b":{"$binary":{"base64":"e314","subType":"00"}},"u":{"$timestamp":{"t":0,"i":0}}},`+
+			`{"_id":"c","r":2,"n":{"x%2Ey":2},"x":{"$date":"2026-03-01T08:00:00Z"},"u":{"$timestamp":{"t":0,"i":0}}}]}`)
+}
+
 // TestRebuiltMeetsAnotherVersion stands for two releases that start at the same time.
 func TestRebuiltMeetsAnotherVersion(t *testing.T) {
 	t.Parallel()
