@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/haisu-trace/haisu/internal/access/authority"
 	"github.com/haisu-trace/haisu/internal/clock"
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/gs1"
@@ -23,10 +24,16 @@ import (
 
 // Services are what the data are loaded through. Engine is the store of all of them.
 type Services struct {
-	Firms    *firm.Service
-	Trace    *trace.Service
-	Warnings *warning.Service
-	Engine   store.Engine
+	Firms       *firm.Service
+	Trace       *trace.Service
+	Warnings    *warning.Service
+	Authorities Authorities // nil: the body that the author acts for is entered elsewhere
+	Engine      store.Engine
+}
+
+// Authorities keeps the public bodies.
+type Authorities interface {
+	Put(ctx context.Context, a authority.Authority, revision int64) (before, after authority.Authority, err error)
 }
 
 // Summary says what was loaded, and which three units to look at first.

@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/haisu-trace/haisu/internal/access/authority"
+	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/gs1"
 	"github.com/haisu-trace/haisu/internal/lang"
@@ -40,6 +42,9 @@ func (l *loader) load(ctx context.Context, author warning.Author) (Summary, erro
 	l.progress("firms and places")
 	if err := l.register(ctx); err != nil {
 		return sum, err
+	}
+	if err := l.enter(ctx, author.Authority); err != nil {
+		return sum, fmt.Errorf("authority %s: %w", author.Authority, err)
 	}
 	// Warnings are numbered one after the other and need nothing of the rest, so they are published meanwhile.
 	g, gctx := errgroup.WithContext(ctx)
@@ -87,6 +92,22 @@ func (l *loader) register(ctx context.Context) error {
 		return fmt.Errorf("places: %w", err)
 	}
 	return nil
+}
+
+// enter enters the body that the officer acts for, if it is not there. It may warn of all goods and takes nothing from the real bodies, whose
+// competence names a stage and is therefore more specific.
+func (l *loader) enter(ctx context.Context, id string) error {
+	if l.Authorities == nil {
+		return nil
+	}
+	_, _, err := l.Authorities.Put(ctx, authority.Authority{
+		ID: id, Kind: "demonstration", Name: lang.ZhEn("海南演示机构", "Hainan demonstration body"),
+		Competences: []authority.Competence{{Matters: []string{authority.MatterWarning}, Places: []string{"46"}}},
+	}, 0)
+	if fault.CodeOf(err) == "authority_changed" { // it is there, and somebody has changed it
+		return nil
+	}
+	return err
 }
 
 // goods registers products and lots, issues codes, and captures the events. It says how many events there are.

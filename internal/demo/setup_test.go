@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/haisu-trace/haisu/internal/access/authority"
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/gs1"
 	"github.com/haisu-trace/haisu/internal/lang"
@@ -27,6 +28,7 @@ func now() time.Time { return noon }
 // bundle is all services over one SQLite file.
 type bundle struct {
 	Services
+	bodies *authority.Service
 }
 
 type noExposures struct{}
@@ -53,6 +55,11 @@ func open(t testing.TB, eng store.Engine, box *secret.Box) *bundle {
 	var err error
 	b.Firms, err = firm.Open(ctx, eng, now)
 	must(t, err)
+	bodies, err := authority.Open(ctx, eng, authority.Options{Now: now, Mono: func() time.Duration { return 0 }})
+	must(t, err)
+	_, err = bodies.Seed(ctx)
+	must(t, err)
+	b.Authorities, b.bodies = bodies, bodies
 	b.Warnings, err = warning.Open(ctx, eng, warning.Options{Now: now, Mono: func() time.Duration { return 0 }})
 	must(t, err)
 	notices, err := notice.Open(ctx, eng, now)

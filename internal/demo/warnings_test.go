@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/haisu-trace/haisu/internal/access/authority"
 	"github.com/haisu-trace/haisu/internal/gs1"
 	"github.com/haisu-trace/haisu/internal/lang"
 	"github.com/haisu-trace/haisu/internal/trace"
@@ -157,5 +158,20 @@ func TestNumbersAreForDemonstration(t *testing.T) {
 			t.Errorf("%s: %s", id, e)
 		}
 		uris[e.String()] = id
+	}
+}
+
+// The officer of the demonstration may warn of everything, and the real bodies keep what is theirs.
+func TestTheDemonstrationHasAnAuthority(t *testing.T) {
+	t.Parallel()
+	b := loaded(t)
+	ctx := t.Context()
+	acting, classes, err := b.bodies.Competence(ctx, officer.Authority)
+	if err != nil || acting != officer.Authority || !slices.Equal(classes, []string{authority.AllClasses}) {
+		t.Errorf("%s may warn of %v, %v", acting, classes, err)
+	}
+	got, err := b.bodies.Competent(ctx, authority.Query{Matter: authority.MatterWarning, Class: "spirits", Stage: authority.StageMarket, Place: "46", On: noon})
+	if err != nil || got.ID != "hn-amr" {
+		t.Errorf("%s, %v", got.ID, err)
 	}
 }

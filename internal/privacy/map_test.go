@@ -310,6 +310,7 @@ var notPersonal = map[string]string{
 	"demo summary.seller":     "a firm",
 	"seller_keys replaced_by": "another key",
 	"authorities bodies.from": "a day",
+	"firms agent":             "a firm",
 }
 
 func TestWhatLooksPersonalIsInTheMap(t *testing.T) {

@@ -28,4 +28,6 @@ func OpenSandbox(ctx context.Context, production Deps) (*Service, error) {
 
 type sandboxHasher struct{ Hasher }
 
-func (h sandboxHasher) Hash(purpose, token string) string { return h.Hasher.Hash("sandbox/"+purpose, token) }
+func (h sandboxHasher) Hash(purpose, token string) string {
+	return h.Hasher.Hash("sandbox/"+purpose, token)
+}

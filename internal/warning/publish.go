@@ -45,17 +45,18 @@ func (s *Service) PublishKeyed(ctx context.Context, by Author, no string, revisi
 		if d.Seal != nil && key != "" && d.Seal.Key == key {
 			return s.carryOut(ctx, &d)
 		}
+		switch {
+		case revision == 0:
+		case d.Seal != nil && d.Seal.Revision != revision:
+			return Message{}, errDraftPublished(no)
+		case d.Seal == nil && d.Revision != revision:
+			return Message{}, errDraftChanged(&d)
+		}
 		if err := by.may(ActionPublish, d.Level, d.Category); err != nil {
 			return Message{}, err
 		}
 		if d.Seal != nil {
-			if revision != 0 && d.Seal.Revision != revision {
-				return Message{}, errDraftPublished(no)
-			}
 			return s.carryOut(ctx, &d)
-		}
-		if revision != 0 && d.Revision != revision {
-			return Message{}, errDraftChanged(&d)
 		}
 		d.Seal = &Seal{By: by.ID, ByName: by.Name, Second: by.Second, At: s.time(), Key: key, Revision: d.Revision}
 		if d.Seal.Key == "" {

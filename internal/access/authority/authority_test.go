@@ -464,3 +464,15 @@ func TestHostileQueries(t *testing.T) {
 	_, err = b.Get(t.Context(), strings.Repeat("aa", 1<<16))
 	wantCode(t, err, fault.NotFound, "authority_unknown")
 }
+
+// Data that came another way than through Put still have one answer, whatever their order.
+func TestTiesAreBroken(t *testing.T) {
+	t.Parallel()
+	first, second := body("aa", Competence{Stages: []string{StagePort}}), body("bb", Competence{Stages: []string{StagePort}})
+	sn := newSnapshot(1, []Authority{first, second})
+	for range 2 {
+		if got, ok := sn.competent(&Query{Matter: MatterTip, Stage: StagePort}, "2026-11-24"); !ok || got.ID != "aa" {
+			t.Fatal(got, ok)
+		}
+	}
+}
