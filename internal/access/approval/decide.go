@@ -161,16 +161,20 @@ func (s *Service) carryOut(ctx context.Context, r Request) (Request, error) {
 	if err != nil && !final(err) {
 		return r, err
 	}
+	failure := ""
+	if err != nil {
+		failure = fault.CodeOf(err)
+	}
 	return s.move(ctx, r.ID, func(r *Request) error {
 		switch {
-		case r.State == Done, err != nil && r.State == Failed:
+		case r.State == Done, failure != "" && r.State == Failed:
 			return errDecided
-		case err != nil:
-			r.State, r.Failure = Failed, fault.CodeOf(err)
-			return nil
+		case failure != "":
+			r.State, r.Failure = Failed, failure
+		default:
+			// What was done is done, even if another process, which came too late to see it, has noted a failure meanwhile.
+			r.State, r.Result, r.Failure = Done, result, ""
 		}
-		// What was done is done, even if another process, which came too late to see it, has noted a failure meanwhile.
-		r.State, r.Result, r.Failure = Done, result, ""
 		return nil
 	})
 }

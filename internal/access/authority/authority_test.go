@@ -247,9 +247,8 @@ func TestPutRefuses(t *testing.T) {
 		a := body("new")
 		c.change(&a)
 		_, _, err := b.Put(ctx, a, 0)
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // the same service, one after the other
-			wantField(t, err, c.pointer, c.code)
-		})
+		t.Log(name)
+		wantField(t, err, c.pointer, c.code)
 	}
 	// The same competence is no tie before the other exists, nor where it is finer.
 	early := body("early", Competence{Matters: []string{MatterTip}, Places: []string{"4601"}})
@@ -475,4 +474,28 @@ func TestTiesAreBroken(t *testing.T) {
 			t.Fatal(got, ok)
 		}
 	}
+}
+
+func BenchmarkAnswers(b *testing.B) {
+	list, err := BuiltIn()
+	if err != nil {
+		b.Fatal(err)
+	}
+	slices.SortFunc(list, func(x, y Authority) int { return strings.Compare(x.ID, y.ID) })
+	s := &Service{now: func() time.Time { return noon }, mono: func() time.Duration { return 0 }}
+	s.snap.Store(newSnapshot(1, list))
+	b.Run("competent", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := s.Competent(b.Context(), Query{Matter: MatterComplaint, Class: "wine", Place: "460106", On: noon}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("competence", func(b *testing.B) {
+		for b.Loop() {
+			if _, _, err := s.Competence(b.Context(), "hn-fda"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }

@@ -87,17 +87,17 @@ func TestAPrefixSeparates(t *testing.T) {
 	def := store.Def[doc]{Name: "things", Feed: true, Indexes: []store.Index[doc]{{
 		Name: "v", Version: "1", Keys: func(_ string, d *doc) ([]store.Key, store.Key) { return []store.Key{store.K(d.V)}, nil },
 	}}}
-	real, err := store.Open(ctx, eng, def)
+	own, err := store.Open(ctx, eng, def)
 	must(t, err)
 	view := store.Prefixed(eng, "sandbox_")
 	test, err := store.Open(ctx, view, def)
 	must(t, err)
-	must(t, real.Insert(ctx, "a", doc{"real"}))
+	must(t, own.Insert(ctx, "a", doc{"real"}))
 	must(t, test.Insert(ctx, "a", doc{"test"}))
 	for _, c := range []struct {
 		coll *store.Collection[doc]
 		v    string
-	}{{real, "real"}, {test, "test"}} {
+	}{{own, "real"}, {test, "test"}} {
 		d, err := c.coll.Get(ctx, "a")
 		must(t, err)
 		p, err := c.coll.Find(ctx, store.Query{Index: "v", Eq: store.K("real"), Or: []store.Key{store.K("test")}})
@@ -109,7 +109,7 @@ func TestAPrefixSeparates(t *testing.T) {
 		}
 	}
 	must(t, test.Delete(ctx, "a"))
-	if _, err := real.Get(ctx, "a"); err != nil {
+	if _, err := own.Get(ctx, "a"); err != nil {
 		t.Error(err)
 	}
 	must(t, view.Close())
