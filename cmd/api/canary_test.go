@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -81,9 +82,7 @@ func (p *program) singAll() []canary {
 	t.Helper()
 	from := func(h map[string]string) map[string]string {
 		out := map[string]string{"X-Forwarded-For": "198.51.100.77", "User-Agent": "CanaryBrowser/7", "Cookie": "hv=canaryvisitor0123456", "Accept-Language": "en"}
-		for k, v := range h {
-			out[k] = v
-		}
+		maps.Copy(out, h)
 		return out
 	}
 	seller := p.sellerKey("haikou-df", "-kind", "duty_free", "-prefixes", "690123456")

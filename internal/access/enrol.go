@@ -122,7 +122,7 @@ func (s *Service) Readmit(ctx context.Context, login string) (Link, error) {
 // FirstLink gives a link for the first administrator, while there is no operator at all; false once there is one. It takes the place of
 // the link before it, so of several processes that start at once the last one's is good.
 func (s *Service) FirstLink(ctx context.Context) (Link, bool, error) {
-	if any, err := s.anyOperator(ctx); any || err != nil {
+	if exists, err := s.anyOperator(ctx); exists || err != nil {
 		return Link{}, false, err
 	}
 	l, err := s.newLink(ctx, link{Kind: linkFirst, Expires: s.time().Add(firstLinkTerm)})
@@ -247,11 +247,11 @@ func (s *Service) ConfirmEnrolment(ctx context.Context, token, code string) (Enr
 }
 
 func (s *Service) enrolFirst(ctx context.Context, l *link, set func(o *operator) error) error {
-	any, err := s.anyOperator(ctx)
+	exists, err := s.anyOperator(ctx)
 	if err != nil {
 		return err
 	}
-	if any {
+	if exists {
 		return errLink
 	}
 	o := operator{Name: l.First.Name, Authority: l.First.Authority, Roles: []Role{Administrator}, Created: s.time()}

@@ -93,12 +93,11 @@ func TestAnAdministratorStays(t *testing.T) {
 					c = OperatorChange{Roles: &[]Role{Auditor}}
 				}
 				_, _, err := s.ChangeOperator(t.Context(), l, 0, c)
-				switch {
-				case err == nil:
-					gone.Add(1)
-				default:
+				if err != nil {
 					kept.Add(1)
+					return
 				}
+				gone.Add(1)
 			})
 		}
 	}

@@ -81,7 +81,7 @@ func (t *connTable) collectBody(conn net.Conn, r io.Reader, n, limit int) ([]byt
 			}
 		}
 		if got == len(body) {
-			body = append(body, make([]byte, min(len(body), limit+1-len(body)))...)
+			body = append(body, make([]byte, min(len(body), limit+1-len(body)))...) //nolint:makezero // it grows, and got says how much of it is filled
 		}
 		m, err := r.Read(body[got:])
 		got += m

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/gofiber/fiber/v2"
@@ -137,10 +138,5 @@ func (s *server) refusalByHeader(rc *fasthttp.RequestCtx) (r *httpError, closing
 }
 
 func knownMethod(m []byte) bool {
-	for _, known := range fiber.DefaultMethods {
-		if string(m) == known {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(fiber.DefaultMethods, string(m))
 }
