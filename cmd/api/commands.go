@@ -25,6 +25,7 @@ var commands = map[string]command{
 	"key add":            addKey,
 	"import safety-gate": importSafetyGate,
 	"search rebuild":     rebuildSearch,
+	"verify":             verifyTrail,
 }
 
 // within opens the program for a command and closes it again.

@@ -24,6 +24,7 @@ const usage = `usage: api [command] [flags]
   key add FIRM                 give a firm an API key; with -name a firm that is new is made
   import safety-gate FILE      import EU Safety Gate alerts as foreign notices
   search rebuild               rebuild the search index from the store
+  verify                       check the audit trail: -checkpoint FILE, -write-checkpoint FILE, -export FILE
   version                      print the version
 
 Settings are flags or environment variables; 'api serve -h' lists them.
@@ -39,15 +40,6 @@ func run(ctx context.Context, args []string, getenv func(string) string, in io.R
 	switch command {
 	case "serve":
 		return runServe(ctx, args, getenv, io)
-	case "operator", "key", "import", "search":
-		if len(args) == 0 || strings.HasPrefix(args[0], "-") {
-			break
-		}
-		do, ok := commands[command+" "+args[0]]
-		if !ok {
-			break
-		}
-		return do(ctx, args[1:], getenv, io)
 	case "version":
 		_, err := fmt.Fprintln(out, "haisu", version())
 		return err
@@ -55,8 +47,23 @@ func run(ctx context.Context, args []string, getenv func(string) string, in io.R
 		_, err := fmt.Fprint(out, usage)
 		return err
 	}
+	if do, rest, ok := findCommand(command, args); ok {
+		return do(ctx, rest, getenv, io)
+	}
 	_, _ = fmt.Fprint(errw, usage) // nothing is left to tell if this fails
 	return errUsage
+}
+
+// findCommand finds the administrative command of one word, or of two, and gives the arguments that follow it.
+func findCommand(word string, args []string) (do command, rest []string, ok bool) {
+	if do, ok = commands[word]; ok {
+		return do, args, true
+	}
+	if len(args) == 0 {
+		return nil, nil, false
+	}
+	do, ok = commands[word+" "+args[0]]
+	return do, args[1:], ok
 }
 
 // version is the module's version, or the commit that it was built from.
