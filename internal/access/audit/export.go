@@ -159,7 +159,7 @@ func (s *Service) walk(ctx context.Context, lo, hi int64, f func(*batch) error) 
 			if !ok {
 				continue
 			}
-			if next, err = s.passed(ctx, next, position, f); err != nil {
+			if err := s.passed(ctx, next, min(position-1, hi), f); err != nil {
 				return err
 			}
 			if position > hi {
@@ -173,21 +173,21 @@ func (s *Service) walk(ctx context.Context, lo, hi int64, f func(*batch) error) 
 	}
 }
 
-// passed gives the batches before a position that a walk over a sharded database went past before they were written.
-func (s *Service) passed(ctx context.Context, next, position int64, f func(*batch) error) (int64, error) {
-	for ; next < position; next++ {
-		recs, err := s.raw.Get(ctx, collection, []string{batchID(next)})
+// passed gives the batches from lo to hi that a walk over a sharded database went past before they were written, up to one that is missing.
+func (s *Service) passed(ctx context.Context, lo, hi int64, f func(*batch) error) error {
+	for ; lo <= hi; lo++ {
+		recs, err := s.raw.Get(ctx, collection, []string{batchID(lo)})
 		if err != nil {
-			return next, fmt.Errorf("audit: export: %w", err)
+			return fmt.Errorf("audit: export: %w", err)
 		}
 		if len(recs) == 0 {
-			return next, nil
+			return nil
 		}
 		if err := give(recs[0], f); err != nil {
-			return next, err
+			return err
 		}
 	}
-	return next, nil
+	return nil
 }
 
 func give(r store.Record, f func(*batch) error) error {

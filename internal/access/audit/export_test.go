@@ -25,8 +25,8 @@ func (b *bundle) export(from, to time.Time) []byte {
 func thirdParty(export []byte) error {
 	lines := strings.Split(strings.TrimSuffix(string(export), "\n"), "\n")
 	var head struct {
-		First int64
-		Prev  string
+		First int64  `json:"first"`
+		Prev  string `json:"prev"`
 	}
 	if err := json.Unmarshal([]byte(lines[0]), &head); err != nil {
 		return err
@@ -39,7 +39,9 @@ func thirdParty(export []byte) error {
 		}
 		entry := text[83 : len(text)-1]
 		sum := sha256.Sum256(append(prev, entry...))
-		var v struct{ Seq int64 }
+		var v struct {
+			Seq int64 `json:"seq"`
+		}
 		if err := json.Unmarshal([]byte(entry), &v); err != nil {
 			return err
 		}
@@ -50,9 +52,9 @@ func thirdParty(export []byte) error {
 	}
 	var end struct {
 		Checkpoint struct {
-			Seq  int64
-			Hash string
-		}
+			Seq  int64  `json:"seq"`
+			Hash string `json:"hash"`
+		} `json:"checkpoint"`
 	}
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &end); err != nil {
 		return err

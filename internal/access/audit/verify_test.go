@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/haisu-trace/haisu/internal/secret"
@@ -59,8 +60,8 @@ func rehash(v *batch) {
 	}
 }
 
-func edit(v *batch, i int, old, new string) {
-	v.Entries[i].Entry = bytes.Replace(v.Entries[i].Entry, []byte(old), []byte(new), 1)
+func edit(v *batch, i int, from, to string) {
+	v.Entries[i].Entry = bytes.Replace(v.Entries[i].Entry, []byte(from), []byte(to), 1)
 }
 
 // The trail under test has 5 batches of 4 entries: batch 3 holds 9 to 12. The checkpoint is of all 20.
@@ -400,6 +401,41 @@ func TestVerifyTellsItsProgress(t *testing.T) {
 	must(t, err)
 	if want := []string{"32/38", "38/38"}; !slices.Equal(told, want) {
 		t.Fatalf("got %v, want %v", told, want)
+	}
+}
+
+// The trail is checked while it is written, and is in order at every moment.
+func TestVerifyWhileItIsWritten(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	other := b.open(b.eng)
+	var wg sync.WaitGroup
+	for _, s := range []*Service{b.Service, other} {
+		wg.Go(func() {
+			for i := range 60 {
+				if err := s.Record(t.Context(), fact(i)); err != nil {
+					t.Errorf("record: %v", err)
+				}
+			}
+		})
+	}
+	written := make(chan struct{})
+	go func() { wg.Wait(); close(written) }()
+	last := b.checkpoint(0, b.genesis.String())
+	for done := false; !done; {
+		select {
+		case <-written:
+			done = true
+		default:
+		}
+		r := b.verify(&last)
+		if r.Break != nil || r.Entries < last.Seq {
+			t.Fatalf("got %+v, %v", r, r.Break)
+		}
+		last = r.Last
+	}
+	if last.Seq != 120 {
+		t.Fatalf("%d entries, want 120", last.Seq)
 	}
 }
 
