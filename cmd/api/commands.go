@@ -31,6 +31,7 @@ var commands = map[string]command{
 	"keys rotate":        keysCommand("rotate", rotateKeys),
 	"keys rewrap":        keysCommand("rewrap", rewrapKeys),
 	"keys retire":        keysCommand("retire", retireKeys),
+	"verify":             verifyTrail,
 }
 
 // within opens the program for a command and closes it again.

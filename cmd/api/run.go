@@ -26,6 +26,7 @@ const usage = `usage: api [command] [flags]
   keys prepare|rotate|rewrap|retire
                                rotate the keys of KEYS_FILE, in this order
   search rebuild               rebuild the search index from the store
+  verify                       check the audit trail: -checkpoint FILE, -write-checkpoint FILE, -export FILE
   version                      print the version
 
 Settings are flags or environment variables; 'api serve -h' lists them.
@@ -48,16 +49,23 @@ func run(ctx context.Context, args []string, getenv func(string) string, in io.R
 		_, err := fmt.Fprint(out, usage)
 		return err
 	}
-	if do, ok := commands[command]; ok {
-		return do(ctx, args, getenv, io)
-	}
-	if len(args) > 0 {
-		if do, ok := commands[command+" "+args[0]]; ok {
-			return do(ctx, args[1:], getenv, io)
-		}
+	if do, rest, ok := findCommand(command, args); ok {
+		return do(ctx, rest, getenv, io)
 	}
 	_, _ = fmt.Fprint(errw, usage) // nothing is left to tell if this fails
 	return errUsage
+}
+
+// findCommand finds the administrative command of one word, or of two, and gives the arguments that follow it.
+func findCommand(word string, args []string) (do command, rest []string, ok bool) {
+	if do, ok = commands[word]; ok {
+		return do, args, true
+	}
+	if len(args) == 0 {
+		return nil, nil, false
+	}
+	do, ok = commands[word+" "+args[0]]
+	return do, args[1:], ok
 }
 
 // version is the module's version, or the commit that it was built from.
