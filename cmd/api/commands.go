@@ -25,6 +25,8 @@ var commands = map[string]command{
 	"key add":            addKey,
 	"import safety-gate": importSafetyGate,
 	"search rebuild":     rebuildSearch,
+	"backup":             backupStore,
+	"restore":            restoreStore,
 }
 
 // within opens the program for a command and closes it again.

@@ -24,6 +24,8 @@ const usage = `usage: api [command] [flags]
   key add FIRM                 give a firm an API key; with -name a firm that is new is made
   import safety-gate FILE      import EU Safety Gate alerts as foreign notices
   search rebuild               rebuild the search index from the store
+  backup -out DIR              write the whole store into two encrypted files, while servers go on
+  restore -from FILE           restore a backup into an empty store; with -check only verify it
   version                      print the version
 
 Settings are flags or environment variables; 'api serve -h' lists them.
@@ -54,6 +56,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, in io.R
 	case "help":
 		_, err := fmt.Fprint(out, usage)
 		return err
+	default:
+		if do, ok := commands[command]; ok {
+			return do(ctx, args, getenv, io)
+		}
 	}
 	_, _ = fmt.Fprint(errw, usage) // nothing is left to tell if this fails
 	return errUsage

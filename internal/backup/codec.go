@@ -114,7 +114,7 @@ func (e *encoder) finish() (Manifest, error) {
 func appendRecord(b []byte, r store.Record) []byte {
 	b = binary.AppendUvarint(append(b, itemRecord), uint64(len(r.ID)))
 	b = append(b, r.ID...)
-	b = binary.AppendUvarint(b, uint64(r.Rev)) //nolint:gosec // an engine gives 1 and more
+	b = binary.AppendUvarint(b, uint64(r.Rev))
 	exp := int64(0)
 	if !r.Expires.IsZero() {
 		exp = r.Expires.UnixMilli()
@@ -279,7 +279,7 @@ func (d *decoder) json(v any, most uint64) error {
 		return damaged(err, "a length after %s", d.at())
 	}
 	var text bytes.Buffer
-	if _, err := io.CopyN(&text, d.r, int64(n)); err != nil { //nolint:gosec // at most maxManifest
+	if _, err := io.CopyN(&text, d.r, int64(n)); err != nil {
 		return damaged(err, "after %s", d.at())
 	}
 	dec := json.NewDecoder(&text)

@@ -180,7 +180,7 @@ func readAll(r io.Reader, box Box, kind string, v visitor) (Manifest, error) {
 
 // interruptible is a reader that ends with its context.
 type interruptible struct {
-	ctx context.Context //nolint:containedctx // an io.Reader is given none
+	ctx context.Context // an io.Reader is given none
 	r   io.Reader
 }
 
@@ -219,7 +219,7 @@ func (w *watch) record(r store.Record) error {
 type filler struct {
 	watch
 
-	ctx  context.Context //nolint:containedctx // a visitor is given none
+	ctx  context.Context // a visitor is given none
 	dst  Target
 	id   string
 	coll string
