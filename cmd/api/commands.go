@@ -32,6 +32,8 @@ var commands = map[string]command{
 	"keys rewrap":        keysCommand("rewrap", rewrapKeys),
 	"keys retire":        keysCommand("retire", retireKeys),
 	"verify":             verifyTrail,
+	"backup":             backupStore,
+	"restore":            restoreStore,
 }
 
 // within opens the program for a command and closes it again.

@@ -27,6 +27,8 @@ const usage = `usage: api [command] [flags]
                                rotate the keys of KEYS_FILE, in this order
   search rebuild               rebuild the search index from the store
   verify                       check the audit trail: -checkpoint FILE, -write-checkpoint FILE, -export FILE
+  backup -out DIR              write the whole store into two encrypted files, while servers go on
+  restore -from FILE           restore a backup into an empty store; with -check only verify it
   version                      print the version
 
 Settings are flags or environment variables; 'api serve -h' lists them.

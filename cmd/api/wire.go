@@ -110,7 +110,16 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	return a, nil
 }
 
-func openStore(ctx context.Context, cfg *config) (store.Engine, error) {
+// sqliteFile is the name of the store in DATA_DIR.
+const sqliteFile = "haisu.db"
+
+// database is what both engines are.
+type database interface {
+	store.Engine
+	store.Archive
+}
+
+func openStore(ctx context.Context, cfg *config) (database, error) {
 	if cfg.MongoURI != "" {
 		uri, err := connstring.ParseAndValidate(cfg.MongoURI)
 		if err != nil {
@@ -122,7 +131,7 @@ func openStore(ctx context.Context, cfg *config) (store.Engine, error) {
 		}
 		return eng, nil
 	}
-	eng, err := sqlite.Open(ctx, filepath.Join(cfg.DataDir, "haisu.db"))
+	eng, err := sqlite.Open(ctx, filepath.Join(cfg.DataDir, sqliteFile))
 	if err != nil {
 		return nil, fmt.Errorf("DATA_DIR: %w", err)
 	}
