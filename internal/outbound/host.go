@@ -113,13 +113,13 @@ func (l *allowList) check(r *http.Request, plainHTTP bool) error {
 	u := r.URL
 	switch {
 	case u.Scheme != "https" && (u.Scheme != "http" || !plainHTTP):
-		return refuse(ErrHost, "scheme %q", clip(u.Scheme))
+		return deny(ErrHost, "scheme %q", clip(u.Scheme))
 	case u.User != nil:
-		return refuse(ErrHost, "the URL holds a user name")
+		return deny(ErrHost, "the URL holds a user name")
 	case u.Opaque != "" || len(u.RequestURI())+len(u.Host) > maxURL:
-		return refuse(ErrHost, "the URL is opaque or longer than %d bytes", maxURL)
+		return deny(ErrHost, "the URL is opaque or longer than %d bytes", maxURL)
 	case r.Host != "" && !strings.EqualFold(r.Host, u.Host):
-		return refuse(ErrHost, "the Host header names another host than the URL")
+		return deny(ErrHost, "the Host header names another host than the URL")
 	}
 	return l.checkHost(u)
 }
@@ -133,12 +133,12 @@ func (l *allowList) checkHost(u *url.URL) error {
 	literal := err == nil
 	switch {
 	case literal && addr.Zone() != "":
-		return refuse(ErrHost, "an address with a zone")
+		return deny(ErrHost, "an address with a zone")
 	case literal:
 		// Dialled as it stands: what is not public is refused there.
 		host = addr.Unmap().String()
 	case !hostName(host):
-		return refuse(ErrHost, "%q is no host name in its usual spelling", clip(host))
+		return deny(ErrHost, "%q is no host name in its usual spelling", clip(host))
 	}
 	ok := slices.ContainsFunc(l.hosts, func(p pattern) bool {
 		if port != p.port && (p.port != "" || port != defaultPort(u.Scheme)) {
@@ -155,7 +155,7 @@ func (l *allowList) checkHost(u *url.URL) error {
 		return strings.HasSuffix(host, "."+p.host)
 	})
 	if !ok {
-		return refuse(ErrHost, "%q, port %s, is not in the allow-list", clip(host), clip(port))
+		return deny(ErrHost, "%q, port %s, is not in the allow-list", clip(host), clip(port))
 	}
 	return nil
 }
@@ -165,7 +165,7 @@ func (l *allowList) checkAddress(a netip.Addr) error {
 	if Public(a) || slices.ContainsFunc(l.internal, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) }) {
 		return nil
 	}
-	return refuse(ErrAddress, "%s", a)
+	return deny(ErrAddress, "%s", a)
 }
 
 func defaultPort(scheme string) string {

@@ -33,7 +33,7 @@ var (
 	ErrTooLarge = errors.New("the answer is too large")
 )
 
-func refuse(why error, format string, args ...any) error {
+func deny(why error, format string, args ...any) error {
 	return fmt.Errorf("%w: %w: %s", ErrRefused, why, fmt.Sprintf(format, args...))
 }
 
@@ -172,9 +172,9 @@ func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	switch enc := resp.Header.Get("Content-Encoding"); {
 	case enc != "" && enc != "identity":
-		err = refuse(ErrEncoded, "%q", clip(enc))
+		err = deny(ErrEncoded, "%q", clip(enc))
 	case resp.ContentLength > g.maxBody:
-		err = refuse(ErrTooLarge, "%d bytes, at most %d", resp.ContentLength, g.maxBody)
+		err = deny(ErrTooLarge, "%d bytes, at most %d", resp.ContentLength, g.maxBody)
 	}
 	if err != nil {
 		return nil, errors.Join(err, resp.Body.Close())
@@ -197,9 +197,9 @@ func redirects(most int) func(*http.Request, []*http.Request) error {
 	return func(r *http.Request, via []*http.Request) error {
 		switch {
 		case len(via) > most:
-			return refuse(ErrRedirect, "after %d", most)
+			return deny(ErrRedirect, "after %d", most)
 		case r.URL.Scheme != "https" && via[len(via)-1].URL.Scheme == "https":
-			return refuse(ErrRedirect, "from https to %q", clip(r.URL.Scheme))
+			return deny(ErrRedirect, "from https to %q", clip(r.URL.Scheme))
 		}
 		r.Header.Del("Referer") // the path may hold what the next host must not see
 		return nil
@@ -219,7 +219,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 	}
 	n, err := b.body.Read(p)
 	if int64(n) > b.left {
-		n, err = int(b.left), refuse(ErrTooLarge, "the body does not end")
+		n, err = int(b.left), deny(ErrTooLarge, "the body does not end")
 	}
 	b.left -= int64(n)
 	return n, err
@@ -281,7 +281,7 @@ func (d *dialer) resolve(ctx context.Context, host string) ([]netip.Addr, error)
 func (d *dialer) control(_ context.Context, _, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return refuse(ErrAddress, "%q", clip(address))
+		return deny(ErrAddress, "%q", clip(address))
 	}
 	return d.allow.checkAddress(ap.Addr())
 }
