@@ -16,7 +16,9 @@ func seedLinks(f *testing.F, add func(uri string)) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	var cases []struct{ URI string }
+	var cases []struct {
+		URI string `json:"uri"`
+	}
 	if err == nil {
 		err = json.Unmarshal(text, &cases)
 	}
