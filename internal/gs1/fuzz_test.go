@@ -1,9 +1,34 @@
 package gs1
 
 import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
 	"strings"
 	"testing"
 )
+
+// seedLinks adds the URIs of the reference cases, where they are beside the project.
+func seedLinks(f *testing.F, add func(uri string)) {
+	f.Helper()
+	text, err := os.ReadFile("../../../shared/data/digital-link/parse.json")
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	var cases []struct {
+		URI string `json:"uri"`
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &cases)
+	}
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, c := range cases {
+		add(c.URI)
+	}
+}
 
 func FuzzParsePath(f *testing.F) {
 	for _, s := range []string{
@@ -67,6 +92,7 @@ func FuzzParseDigitalLink(f *testing.F) {
 		f.Add(s, uint8(0))
 		f.Add(s, uint8(Lenient))
 	}
+	seedLinks(f, func(uri string) { f.Add(uri, uint8(Lenient)) })
 	f.Fuzz(func(t *testing.T, uri string, allow uint8) {
 		link, err := ParseDigitalLink(uri, Leniency(allow))
 		if err != nil {
@@ -127,6 +153,7 @@ func FuzzParseScanned(f *testing.F) {
 	} {
 		f.Add(s)
 	}
+	seedLinks(f, func(uri string) { f.Add(uri) })
 	f.Fuzz(func(t *testing.T, s string) {
 		got, err := ParseScanned(s)
 		if err != nil {
