@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -281,7 +282,8 @@ func TestConnectionsOfAnAddress(t *testing.T) {
 		t.Errorf("%d %+v", resp.StatusCode, p)
 	}
 	_ = cs[0].Close()
-	for g.conns.open.Load() == 3 { //nolint:revive // the server notices soon
+	for g.conns.open.Load() == 3 {
+		runtime.Gosched() // the server notices soon
 	}
 	c := dial(t, addr)
 	c.send(t, askHealth)
@@ -376,6 +378,7 @@ func TestIdleAndDeafClients(t *testing.T) {
 			break
 		}
 	}
-	for g.conns.open.Load() > 0 { //nolint:revive // the server notices soon
+	for g.conns.open.Load() > 0 {
+		runtime.Gosched() // the server notices soon
 	}
 }

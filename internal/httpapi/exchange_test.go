@@ -216,9 +216,9 @@ func TestWhatIsExchanged(t *testing.T) {
 	if n := len(c.Windows[len(c.Windows)-1].Granted["login.address"]); n != maxHeavy {
 		t.Errorf("%d keys", n)
 	}
-	for _, clear := range []string{"203.0.113", "cb0071"} {
-		if strings.Contains(string(recs[0].Body), clear) {
-			t.Errorf("%s holds %s", recs[0].Body, clear)
+	for _, plain := range []string{"203.0.113", "cb0071"} {
+		if strings.Contains(string(recs[0].Body), plain) {
+			t.Errorf("%s holds %s", recs[0].Body, plain)
 		}
 	}
 	if len(b.classes.login.address.pending) != maxHeavy {

@@ -162,7 +162,10 @@ func (t ticket) leave() {
 	g.hold += (held - g.hold) / 16
 	g.running--
 	t.party.running--
-	for g.running < g.slots && g.callNext() { //nolint:revive // the call is the work
+	for g.running < g.slots {
+		if !g.callNext() {
+			break
+		}
 	}
 	g.drop(t.party)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/gofiber/fiber/v2"
@@ -119,7 +120,7 @@ func (s *server) refusalByHeader(rc *fasthttp.RequestCtx) (r *httpError, closing
 	switch {
 	case seen.ambiguous:
 		return refuse(http.StatusBadRequest, "malformed", "the request cannot be read: its header leaves open where it ends or whom it is for"), true
-	case !knownMethod(h.Method()):
+	case !slices.Contains(fiber.DefaultMethods, string(h.Method())):
 		return refuse(http.StatusNotImplemented, "method_unknown", "there is no such method"), false
 	case (h.IsGet() || h.IsHead()) && (seen.announced > 0 || seen.chunked): // fasthttp would not know where it ends
 		return refuse(http.StatusBadRequest, "body_unexpected", "this operation takes no body"), true
@@ -134,13 +135,4 @@ func (s *server) refusalByHeader(rc *fasthttp.RequestCtx) (r *httpError, closing
 		return refuse(http.StatusBadRequest, "malformed", "a query may have %d parameters", maxParameters), false
 	}
 	return nil, false
-}
-
-func knownMethod(m []byte) bool {
-	for _, known := range fiber.DefaultMethods {
-		if string(m) == known {
-			return true
-		}
-	}
-	return false
 }

@@ -65,7 +65,7 @@ func TestEveryOperationIsLimited(t *testing.T) {
 	}
 	// A network's rate is no smaller than an address's, and lets more than one address live.
 	for i, l := 0, reflect.ValueOf(DefaultLimits()); i < l.NumField(); i++ {
-		b, ok := l.Field(i).Interface().(Bounds)
+		b, ok := reflect.TypeAssert[Bounds](l.Field(i))
 		if !ok {
 			t.Fatal("Limits has something but Bounds")
 		}
