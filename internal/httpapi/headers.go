@@ -32,7 +32,10 @@ func header(name, value string) [2][]byte { return [2][]byte{[]byte(name), []byt
 
 // secure sets the headers that no response should lack.
 func (s *server) secure(c *fiber.Ctx, id string) {
-	h := &c.Response().Header
+	s.secureHeader(&c.Response().Header, id)
+}
+
+func (s *server) secureHeader(h *fasthttp.ResponseHeader, id string) {
 	for _, kv := range securityHeaders {
 		h.SetCanonical(kv[0], kv[1])
 	}
