@@ -1,7 +1,8 @@
+//go:build linux
+
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -17,8 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -29,7 +29,7 @@ const (
 	floodP99         = time.Second
 	floodRecovery    = 0.9
 	floodRest        = 5 * time.Second // between the flood and the measurement after it
-	floodConnections = 512             // of the proxy that the flood comes through
+	floodConnections = 2048            // of the proxy that the flood comes through
 	floodKeys        = 40
 )
 
@@ -51,25 +51,21 @@ func BenchmarkFlood(b *testing.B) {
 		b.Fatalf("%v: %s", err, out)
 	}
 	for _, run := range []struct {
-		name    string
-		workers int
-		request func(keys []string) func(w []byte, r *rand.Rand) []byte
-	}{
-		{"sessions", 4, func([]string) func([]byte, *rand.Rand) []byte { return loginRequest }},
-		{"events", 64, eventRequest},
-	} {
+		name     string
+		workers  int
+		requests func(keys []string) []template
+	}{{"sessions", 4, wrongLogins}, {"events", 64, newEvents}} {
 		b.Run(run.name, func(b *testing.B) {
 			s := startFlooded(b, bin)
-			l := &flood{addr: s.addr, request: run.request(s.keys)}
-			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the other core is the server's
-			l.closed(b, run.workers, 2*time.Second)         // caches, pools
-			before := l.closed(b, run.workers, 5*time.Second)
+			requests, d := run.requests(s.keys), time.Duration(seconds)*time.Second
+			closed(b, s, requests, run.workers, 2*time.Second) // caches, pools
+			before := closed(b, s, requests, run.workers, 5*time.Second)
 			quiet := s.memory(b, "VmRSS")
-			got := l.open(b, floodFactor*before, time.Duration(seconds)*time.Second)
+			got := flooding(b, s, requests, floodFactor*before, d)
 			peak := s.memory(b, "VmHWM")
 			<-time.NewTimer(floodRest).C
-			after := l.closed(b, run.workers, 5*time.Second)
-			got.report(b, seconds)
+			after := closed(b, s, requests, run.workers, 5*time.Second)
+			got.report(b, d)
 			b.ReportMetric(before, "before/s")
 			b.ReportMetric(after/before, "after-of-before")
 			b.ReportMetric(quiet, "MB-before")
@@ -140,119 +136,179 @@ func (s *flooded) memory(b *testing.B, which string) float64 {
 	return float64(kb) / 1024
 }
 
-func writeRequest(w []byte, path, header, body string, r *rand.Rand) []byte {
-	return fmt.Appendf(w, "POST %s HTTP/1.1\r\nHost: haisu\r\nX-Forwarded-For: %d.%d.%d.%d\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s",
-		path, 11+r.IntN(80), r.IntN(256), r.IntN(256), r.IntN(256), header, len(body), body)
+// template is a request in which each # stands for a random digit, so that making one costs next to nothing: the core that makes them has
+// to be faster than the one that answers.
+type template struct {
+	text   []byte
+	digits []int // where
 }
 
-// loginRequest is a log-in with a wrong password: it costs as much as a right one, whose code would work only once.
-func loginRequest(w []byte, r *rand.Rand) []byte {
-	return writeRequest(w, "/v1/sessions", "", fmt.Sprintf(`{"login":"officer%d","password":"not the password","totp":"123456"}`, r.IntN(1e6)), r)
-}
-
-// eventRequest is a new event each time, with one of the keys.
-func eventRequest(keys []string) func([]byte, *rand.Rand) []byte {
-	return func(w []byte, r *rand.Rand) []byte {
-		event := fmt.Sprintf(`{"@context":["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"],"type":"ObjectEvent","action":"OBSERVE","bizStep":"storing","eventTime":"2026-01-02T00:00:00Z","eventTimeZoneOffset":"+08:00","epcList":["https://id.gs1.org/01/%s/21/%016x"]}`, gtin, r.Uint64())
-		return writeRequest(w, "/epcis/events", "Authorization: Bearer "+keys[r.IntN(len(keys))]+"\r\n", event, r)
+func newTemplate(path, header, body string) template {
+	t := template{text: fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: haisu\r\nX-Forwarded-For: 1##.1##.1##.1##\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s",
+		path, header, len(body), body)}
+	for i, c := range t.text {
+		if c == '#' {
+			t.digits = append(t.digits, i)
+		}
 	}
+	return t
 }
 
-// flood makes requests on connections of its own.
+// write makes a request in w, which it overwrites.
+func (t *template) write(w []byte, r *rand.Rand) []byte {
+	w = append(w[:0], t.text...)
+	var x uint64
+	for n, i := range t.digits {
+		if n%16 == 0 {
+			x = r.Uint64()
+		}
+		w[i] = byte('0' + x%10)
+		x /= 10
+	}
+	return w
+}
+
+// wrongLogins are log-ins with a wrong password: one costs as much as with a right one, whose code would work only once.
+func wrongLogins([]string) []template {
+	return []template{newTemplate("/v1/sessions", "", `{"login":"officer######","password":"not the password","totp":"123456"}`)}
+}
+
+// newEvents are new events, with each of the keys.
+func newEvents(keys []string) (out []template) {
+	for _, key := range keys {
+		out = append(out, newTemplate("/epcis/events", "Authorization: Bearer "+key+"\r\n",
+			`{"@context":["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"],"type":"ObjectEvent","action":"OBSERVE",`+
+				`"bizStep":"storing","eventTime":"2026-01-02T00:00:00Z","eventTimeZoneOffset":"+08:00",`+
+				`"epcList":["https://id.gs1.org/01/`+gtin+`/21/################"]}`))
+	}
+	return out
+}
+
+// flood makes requests on one thread, with epoll and without ever sleeping: on a machine whose other core is the server's, anything more would measure
+// itself.
 type flood struct {
-	addr    string
-	request func(w []byte, r *rand.Rand) []byte
+	addr     string
+	requests []template
+	rand     *rand.Rand
+	epoll    int
+	most     int // connections
+	conns    []*floodConn
+	idle     []*floodConn
+	events   []syscall.EpollEvent
+	buf      []byte // of a request
+}
+
+// floodConn is a connection with at most one request under way.
+type floodConn struct {
+	fd  int
+	at  int // index in conns
+	due time.Time
+	in  []byte // of the answer so far
+	n   int
 }
 
 // tally is what became of requests.
 type tally struct {
-	sent, accepted, refused, other, lost, broken int
-	latencies                                    []time.Duration // of accepted ones
-	odd                                          string          // the first answer that is neither
+	sent, accepted, refused, other, lost int
+	latencies                            []time.Duration // of accepted ones
+	odd                                  string          // such as, of others
 }
 
-// closed keeps so many workers busy and gives how many requests were accepted in a second.
-func (l *flood) closed(b *testing.B, workers int, d time.Duration) float64 {
+func newFlood(b *testing.B, addr string, requests []template, connections int) *flood {
 	b.Helper()
-	end := time.Now().Add(d)
-	var n, refused atomic.Int64
-	var wg sync.WaitGroup
-	for range workers {
-		wg.Go(func() {
-			c := &floodConn{from: l, rand: rand.New(rand.NewPCG(rand.Uint64(), 1))}
-			defer c.close()
-			for time.Now().Before(end) {
-				status, _, err := c.do()
-				if err != nil {
-					b.Error(err)
-					return
-				}
-				if accepted(status) {
-					n.Add(1)
-				} else {
-					refused.Add(1)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if refused.Load() > n.Load()/20 {
-		b.Errorf("%d requests of %d workers were refused", refused.Load(), workers)
-	}
-	return float64(n.Load()) / d.Seconds()
+	f := &flood{addr: addr, requests: requests, rand: rand.New(rand.NewPCG(rand.Uint64(), 1)), events: make([]syscall.EpollEvent, connections)}
+	var err error
+	f.epoll, err = syscall.EpollCreate1(0)
+	check(b, err)
+	f.most = connections
+	return f
 }
 
-// open sends at a rate, whatever becomes of the requests. A request that is due is counted from then on, even if every connection is busy.
-func (l *flood) open(b *testing.B, rate float64, d time.Duration) *tally {
+// ready says whether there is a connection for a request, and opens one if need be.
+func (f *flood) ready(b *testing.B) bool {
 	b.Helper()
-	due := make(chan time.Time, 1<<16)
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	total := &tally{}
-	for range floodConnections {
-		wg.Go(func() {
-			c := &floodConn{from: l, rand: rand.New(rand.NewPCG(rand.Uint64(), 2))}
-			defer c.close()
-			var t tally
-			for at := range due {
-				t.note(c, at)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			total.add(&t)
-		})
+	if len(f.idle) == 0 && len(f.conns) < f.most {
+		c := &floodConn{at: len(f.conns), in: make([]byte, 8<<10)}
+		f.conns = append(f.conns, c)
+		f.connect(b, c)
 	}
-	begin, sent, lost := time.Now(), 0, 0
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for now := range tick.C {
-		elapsed := min(now.Sub(begin), d)
-		for want := int(rate * elapsed.Seconds()); sent < want; sent++ {
-			select {
-			case due <- begin.Add(time.Duration(float64(sent) / rate * 1e9)):
-			default:
-				lost++
-			}
-		}
-		if elapsed >= d {
-			break
-		}
-	}
-	close(due)
-	wg.Wait()
-	total.sent, total.lost = sent, lost
-	return total
+	return len(f.idle) > 0
 }
 
-func (t *tally) note(c *floodConn, due time.Time) {
-	status, retry, err := c.do()
+func (f *flood) connect(b *testing.B, c *floodConn) {
+	b.Helper()
+	to, err := net.ResolveTCPAddr("tcp4", f.addr)
+	check(b, err)
+	c.fd, err = syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	check(b, err)
+	check(b, syscall.Connect(c.fd, &syscall.SockaddrInet4{Port: to.Port, Addr: [4]byte(to.IP.To4())}))
+	check(b, syscall.SetNonblock(c.fd, true))
+	check(b, syscall.EpollCtl(f.epoll, syscall.EPOLL_CTL_ADD, c.fd, &syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(c.at)}))
+	f.idle = append(f.idle, c)
+}
+
+func (f *flood) close(b *testing.B) {
+	b.Helper()
+	for _, c := range f.conns {
+		check(b, syscall.Close(c.fd))
+	}
+	check(b, syscall.Close(f.epoll))
+}
+
+// send sends a request that was due at a time on an idle connection.
+func (f *flood) send(b *testing.B, due time.Time) {
+	b.Helper()
+	c := f.idle[len(f.idle)-1]
+	f.idle = f.idle[:len(f.idle)-1]
+	f.buf = f.requests[f.rand.IntN(len(f.requests))].write(f.buf, f.rand)
+	c.due, c.n = due, 0
+	n, err := syscall.Write(c.fd, f.buf)
+	check(b, err)
+	if n < len(f.buf) {
+		b.Fatal("a request of some hundred bytes does not fit into the buffer of a socket")
+	}
+}
+
+// poll takes the answers that are there.
+func (f *flood) poll(b *testing.B, t *tally) {
+	b.Helper()
+	n, err := syscall.EpollWait(f.epoll, f.events, 0)
+	if errors.Is(err, syscall.EINTR) {
+		return
+	}
+	check(b, err)
+	for _, e := range f.events[:n] {
+		f.receive(b, f.conns[e.Fd], t)
+	}
+}
+
+func (f *flood) receive(b *testing.B, c *floodConn, t *tally) {
+	b.Helper()
+	n, err := syscall.Read(c.fd, c.in[c.n:])
+	if errors.Is(err, syscall.EAGAIN) {
+		return
+	}
+	if n <= 0 { // the server has closed the connection
+		check(b, syscall.Close(c.fd))
+		if i := slices.Index(f.idle, c); i >= 0 {
+			f.idle = slices.Delete(f.idle, i, i+1)
+		} else {
+			t.other++
+			t.odd = fmt.Sprintf("connection ended, %v", err)
+		}
+		f.connect(b, c)
+		return
+	}
+	c.n += n
+	status, retry, whole := answerOf(c.in[:c.n])
+	if !whole {
+		return
+	}
+	f.idle = append(f.idle, c)
 	switch {
-	case err != nil:
-		t.broken++
-		t.odd = err.Error()
-	case accepted(status):
+	case status < 300 || status == 401: // a wrong password is work done
 		t.accepted++
-		t.latencies = append(t.latencies, time.Since(due))
+		t.latencies = append(t.latencies, time.Since(c.due))
 	case (status == 429 || status == 503) && retry:
 		t.refused++
 	default:
@@ -261,96 +317,86 @@ func (t *tally) note(c *floodConn, due time.Time) {
 	}
 }
 
-// accepted counts a wrong password too: it is work done.
-func accepted(status int) bool { return status < 300 || status == 401 }
-
-func (t *tally) add(o *tally) {
-	t.accepted += o.accepted
-	t.refused += o.refused
-	t.other += o.other
-	t.broken += o.broken
-	t.latencies = append(t.latencies, o.latencies...)
-	if t.odd == "" {
-		t.odd = o.odd
+// answerOf reads an answer: its status, whether it says when to come again, and whether it is there to its end.
+func answerOf(in []byte) (status int, retry, whole bool) {
+	head, body, ok := bytes.Cut(in, []byte("\r\n\r\n"))
+	if !ok || len(head) < len("HTTP/1.1 200") {
+		return 0, false, false
 	}
+	_, length, _ := bytes.Cut(head, []byte("\r\nContent-Length: "))
+	length, _, _ = bytes.Cut(length, []byte("\r\n"))
+	n, err := strconv.Atoi(string(length))
+	if err != nil || len(body) < n {
+		return 0, false, false
+	}
+	status, err = strconv.Atoi(string(head[9:12]))
+	return status, bytes.Contains(head, []byte("\r\nRetry-After: ")), err == nil
 }
 
-func (t *tally) report(b *testing.B, seconds int) {
+// closed keeps so many connections busy and gives how many requests were accepted in a second.
+func closed(b *testing.B, s *flooded, requests []template, connections int, d time.Duration) float64 {
+	b.Helper()
+	f := newFlood(b, s.addr, requests, connections)
+	defer f.close(b)
+	var t tally
+	begin := time.Now()
+	for now := begin; now.Sub(begin) < d; now = time.Now() {
+		for f.ready(b) {
+			f.send(b, now)
+		}
+		f.poll(b, &t)
+	}
+	if t.other > 0 || t.refused > t.accepted/20 {
+		b.Errorf("%d of %d requests were refused, and %d got another answer, such as: %s", t.refused, t.accepted+t.refused, t.other, t.odd)
+	}
+	return float64(t.accepted) / d.Seconds()
+}
+
+// flooding sends at a rate, whatever becomes of the requests. A request that is due is counted from then on, even if every connection is busy.
+func flooding(b *testing.B, s *flooded, requests []template, rate float64, d time.Duration) *tally {
+	b.Helper()
+	f := newFlood(b, s.addr, requests, floodConnections)
+	defer f.close(b)
+	t := &tally{latencies: make([]time.Duration, 0, 1<<20)}
+	for range min(floodConnections, int(rate/10)) { // a proxy has its connections already
+		c := &floodConn{at: len(f.conns), in: make([]byte, 8<<10)}
+		f.conns = append(f.conns, c)
+		f.connect(b, c)
+	}
+	total := int(rate * d.Seconds())
+	begin := time.Now()
+	dueAt := func(i int) time.Time { return begin.Add(time.Duration(float64(i) / rate * 1e9)) }
+	for t.sent < total || len(f.idle) < len(f.conns) {
+		elapsed := time.Since(begin)
+		for want := min(int(rate*elapsed.Seconds()), total); t.sent < want && f.ready(b); t.sent++ {
+			f.send(b, dueAt(t.sent))
+		}
+		f.poll(b, t)
+		if elapsed > d+5*time.Second {
+			t.lost = total - t.sent + len(f.conns) - len(f.idle)
+			break
+		}
+	}
+	t.sent = total
+	return t
+}
+
+func (t *tally) report(b *testing.B, d time.Duration) {
 	b.Helper()
 	slices.Sort(t.latencies)
 	if len(t.latencies) == 0 {
 		b.Fatalf("nothing was accepted of %d requests; such as: %s", t.sent, t.odd)
 	}
 	p99 := t.latencies[len(t.latencies)*99/100]
-	b.ReportMetric(float64(t.sent)/float64(seconds), "offered/s")
-	b.ReportMetric(float64(t.accepted)/float64(seconds), "accepted/s")
+	b.ReportMetric(float64(t.sent)/d.Seconds(), "offered/s")
+	b.ReportMetric(float64(t.accepted)/d.Seconds(), "accepted/s")
 	b.ReportMetric(100*float64(t.refused)/float64(t.sent), "%refused")
 	b.ReportMetric(p99.Seconds()*1e3, "p99-ms")
 	b.ReportMetric(0, "ns/op")
 	if p99 >= floodP99 {
 		b.Errorf("the 99th percentile of %d accepted requests is %v", t.accepted, p99)
 	}
-	if t.other+t.broken+t.lost > 0 {
-		b.Errorf("%d requests of %d got another answer, %d none, %d could not be sent; such as: %s", t.other, t.sent, t.broken, t.lost, t.odd)
+	if t.other+t.lost > 0 {
+		b.Errorf("%d requests of %d got another answer, %d none within 5 s; such as: %s", t.other, t.sent, t.lost, t.odd)
 	}
-}
-
-// floodConn is a connection that is opened again when it ends.
-type floodConn struct {
-	from *flood
-	rand *rand.Rand
-	conn net.Conn
-	r    *bufio.Reader
-	buf  []byte
-}
-
-func (c *floodConn) close() {
-	if c.conn != nil {
-		_ = c.conn.Close()
-		c.conn = nil
-	}
-}
-
-// do makes one request and gives its status, and whether the answer says when to come again.
-func (c *floodConn) do() (status int, retry bool, err error) {
-	defer func() {
-		if err != nil {
-			c.close()
-		}
-	}()
-	if c.conn == nil {
-		if c.conn, err = net.Dial("tcp", c.from.addr); err != nil {
-			return 0, false, err
-		}
-		c.r = bufio.NewReaderSize(c.conn, 4<<10)
-	}
-	c.buf = c.from.request(c.buf[:0], c.rand)
-	if _, err = c.conn.Write(c.buf); err != nil {
-		return 0, false, err
-	}
-	length, closing := 0, false
-	for line := []byte("x"); len(line) > 0; {
-		if line, err = c.r.ReadSlice('\n'); err != nil {
-			return 0, false, err
-		}
-		line = bytes.TrimRight(line, "\r\n")
-		name, value, _ := bytes.Cut(line, []byte(": "))
-		switch {
-		case status == 0:
-			status, err = strconv.Atoi(string(line[len("HTTP/1.1 "):][:3]))
-		case string(name) == "Content-Length":
-			length, err = strconv.Atoi(string(value))
-		case string(name) == "Retry-After":
-			retry = true
-		case string(name) == "Connection":
-			closing = string(value) == "close"
-		}
-		if err != nil {
-			return 0, false, err
-		}
-	}
-	if _, err = c.r.Discard(length); err == nil && closing {
-		c.close()
-	}
-	return status, retry, err
 }

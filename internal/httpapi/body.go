@@ -72,7 +72,7 @@ func (t *connTable) collectBody(conn net.Conn, r io.Reader, n, limit int) ([]byt
 	if n < 0 {
 		size = min(limit+1, 4<<10)
 	}
-	body := make([]byte, size)
+	body := make([]byte, size) // a body of known size needs no more, and one in chunks grows by what has come
 	for n < 0 || got < n {
 		if n < 0 || n > prefetched {
 			earned := time.Duration(got) * time.Second / time.Duration(t.most.BodyRate)
@@ -81,7 +81,9 @@ func (t *connTable) collectBody(conn net.Conn, r io.Reader, n, limit int) ([]byt
 			}
 		}
 		if got == len(body) {
-			body = append(body, make([]byte, min(len(body), limit+1-len(body)))...) //nolint:makezero // it grows, and got says how much of it is filled
+			grown := make([]byte, min(2*len(body), limit+1))
+			copy(grown, body)
+			body = grown
 		}
 		m, err := r.Read(body[got:])
 		got += m

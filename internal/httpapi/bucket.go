@@ -24,6 +24,9 @@ const (
 	maxPending = 4096
 )
 
+// maxBursts is how many bursts a key may owe. Alone a replica grants one; the others are for what replicas granted before they heard of one another.
+const maxBursts = 4
+
 // limiter counts requests by key. It is safe for concurrent use.
 //
 // Memory is bounded, so under attack something must be forgotten, and what is forgotten is chosen so that it helps nobody: the key that owes
@@ -37,6 +40,7 @@ type limiter struct {
 	limit Rate
 	every int64 // nanoseconds, as all times here
 	whole int64 // what a bucket that was used up owes
+	most  int64 // the most that a key may owe, with what other replicas granted
 	now   clock.Now
 	cap   int
 	hash  func(rateID) string // the name of a key among replicas; nil: there are no others
@@ -65,8 +69,9 @@ func newLimiter(l Rate, now clock.Now, hash func(rateID) string) *limiter {
 	if l.Burst <= 0 || l.Every <= 0 {
 		return nil
 	}
+	whole := int64(l.Every) * int64(l.Burst)
 	return &limiter{
-		limit: l, every: int64(l.Every), whole: int64(l.Every) * int64(l.Burst), now: now, cap: maxBuckets, hash: hash,
+		limit: l, every: int64(l.Every), whole: whole, most: maxBursts * whole, now: now, cap: maxBuckets, hash: hash,
 		at: map[rateID]int32{}, pending: map[string]owedFrom{},
 	}
 }
@@ -88,10 +93,13 @@ func (l *limiter) take(id rateID) grant {
 	var owed int64
 	if known {
 		owed = l.owed(l.buckets[i].full, now)
+		if l.buckets[i].full > now+owed { // the clock was set back
+			l.set(i, now+owed)
+		}
 	}
 	if len(l.pending) > 0 {
 		if more := l.claim(i, known, id, now); more > 0 {
-			owed = min(owed+more, 2*l.whole)
+			owed = min(owed+more, l.most)
 			if known {
 				l.set(i, now+owed)
 			}
@@ -125,7 +133,7 @@ func (l *limiter) refund(id rateID) {
 }
 
 // owed is a debt at now. It is bounded, because the clock may have been set back.
-func (l *limiter) owed(full, now int64) int64 { return min(max(full-now, 0), 2*l.whole) }
+func (l *limiter) owed(full, now int64) int64 { return min(max(full-now, 0), l.most) }
 
 func (l *limiter) set(i int32, full int64) {
 	l.buckets[i].full = full
@@ -217,9 +225,9 @@ func (l *limiter) claim(i int32, known bool, id rateID, now int64) int64 {
 	return max(p.debt-max(now-p.at, 0), 0)
 }
 
-// heavy gives how many requests were granted here since the last call to those keys that owe most, by hash. Keys that owe less than a
-// sixteenth of their burst are left out: they would not reach the limit on sixteen replicas together.
-func (l *limiter) heavy() map[string]uint32 {
+// heavy gives how many requests were granted here since the last call, by hash, for those keys that used their limit most. Keys that owe less
+// than a sixteenth of their burst, and used less than a sixteenth of their rate since, are left out.
+func (l *limiter) heavy(since time.Duration) map[string]uint32 {
 	now := l.now().UnixNano()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -229,14 +237,14 @@ func (l *limiter) heavy() map[string]uint32 {
 		if b.recent == 0 {
 			continue
 		}
-		if l.owed(b.full, now) >= l.whole/16 {
+		if l.owed(b.full, now) >= l.whole/16 || l.used(i) >= int64(since)/16 {
 			most = append(most, i)
 		} else {
 			b.recent = 0
 		}
 	}
 	if len(most) > maxHeavy {
-		slices.SortFunc(most, func(a, b int32) int { return cmp.Compare(l.buckets[b].full, l.buckets[a].full) })
+		slices.SortFunc(most, func(a, b int32) int { return cmp.Compare(l.buckets[b].full+l.used(b), l.buckets[a].full+l.used(a)) })
 	}
 	var out map[string]uint32
 	for n, i := range most {
@@ -256,6 +264,9 @@ func (l *limiter) heavy() map[string]uint32 {
 	return out
 }
 
+// used is what was granted of late, as time.
+func (l *limiter) used(i int32) int64 { return int64(l.buckets[i].recent) * l.every }
+
 // hear notes that another replica granted n requests to the key with this hash.
 func (l *limiter) hear(name string, n uint32) {
 	now := l.now().UnixNano()
@@ -265,8 +276,8 @@ func (l *limiter) hear(name string, n uint32) {
 	if p.at == 0 && len(l.pending) >= maxPending {
 		return
 	}
-	debt := max(p.debt-max(now-p.at, 0), 0) + min(int64(n), 2*int64(l.limit.Burst))*l.every
-	l.pending[name] = owedFrom{debt: min(debt, 2*l.whole), at: now}
+	debt := max(p.debt-max(now-p.at, 0), 0) + min(int64(n), maxBursts*int64(l.limit.Burst))*l.every
+	l.pending[name] = owedFrom{debt: min(debt, l.most), at: now}
 }
 
 // fade drops what other replicas granted and what is paid back by now.

@@ -51,6 +51,8 @@ func (s *server) registerDocs(app *fiber.App) error {
 		if err := assets(c); err != nil {
 			return err
 		}
+		c.Response().Header.Del(fiber.HeaderXContentTypeOptions) // net/http adds one of its own to what it does not find
+		c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 		if c.Response().StatusCode() >= http.StatusBadRequest {
 			return fiber.ErrNotFound
 		}

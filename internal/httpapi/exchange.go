@@ -47,10 +47,10 @@ const (
 //
 //	Burst + t/Every + (n-1) × (Burst + 2 s/Every)
 //
-// requests: the last term is the overshoot. It is paid back, up to one Burst, by refusals that last longer. This holds for as many
-// replicas as (n-1) × 2 s ≤ Burst × Every, which is 10 s in the tightest row of the table; with more, or for keys that owe less than
-// a sixteenth of their Burst on each of more than sixteen replicas, the lasting rate grows in proportion. Beyond maxHeavy keys per limiter
-// those that owe most are exchanged. When the exchange fails each replica limits by itself.
+// requests, rounded up for each replica: the last term is the overshoot. It is paid back by refusals that last longer, up to three bursts. So
+// the lasting rate holds as long as the replicas together grant no more than that between two exchanges, (n-1) × max(1, 2 s/Every) ≤
+// 3 × Burst, which is true of 16 replicas in every row of the table. Keys that use less than a sixteenth of their limit on each replica
+// are not told of; beyond maxHeavy keys per limiter those that use most are. When the exchange fails each replica limits by itself.
 type swapper struct {
 	exchange Exchange
 	limiters map[string]*limiter
@@ -95,7 +95,7 @@ func (s *swapper) once(ctx context.Context) error {
 	s.seq++
 	w := Window{Seq: s.seq, Granted: map[string]map[string]uint32{}}
 	for name, l := range s.limiters {
-		if heavy := l.heavy(); heavy != nil {
+		if heavy := l.heavy(exchangeEvery); heavy != nil {
 			w.Granted[name] = heavy
 		}
 	}

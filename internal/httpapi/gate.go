@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -72,7 +73,11 @@ type gate struct {
 	held    []int  // held[n] is how many parties have n requests waiting; held[0] means nothing
 	most    int    // the largest n with held[n] > 0
 	hold    int64  // how long work takes, as a moving average in nanoseconds
-	idle    *party // parties to be used again, linked by next
+	pace    pace
+	pressed bool // somebody had to wait or was turned away since the pace was adjusted
+
+	refusing atomic.Int64 // when somebody was turned away last, in Unix nanoseconds
+	idle     *party       // parties to be used again, linked by next
 }
 
 // party is one network at a gate.
@@ -103,15 +108,22 @@ type ticket struct {
 
 // enter waits for a place at work. It gives false if there is none to be had in time.
 func (g *gate) enter(ctx context.Context, id rateID) (ticket, bool) {
+	now := time.Now()
 	g.mu.Lock()
 	p := g.partyOf(id)
-	if g.running < g.slots && p.running < g.each { // whoever waits now has its share
+	if g.pace.rate > 0 {
+		g.call(now)
+	}
+	// Whoever waits now has its share of the places, or waits for the pace, which is then behind.
+	if g.open(p.running) && g.pace.may(now.UnixNano(), g.slots) {
 		p.running++
 		g.running++
 		g.mu.Unlock()
-		return ticket{g, p, time.Now()}, true
+		return ticket{g, p, now}, true
 	}
+	g.pressed = true
 	if !g.admits(p) {
+		g.refusing.Store(now.UnixNano())
 		g.drop(p)
 		g.mu.Unlock()
 		return ticket{}, false
@@ -153,7 +165,8 @@ func (t ticket) leave() {
 	if g == nil {
 		return
 	}
-	held := int64(time.Since(t.since))
+	now := time.Now()
+	held := int64(now.Sub(t.since))
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.hold == 0 {
@@ -162,23 +175,75 @@ func (t ticket) leave() {
 	g.hold += (held - g.hold) / 16
 	g.running--
 	t.party.running--
-	for g.running < g.slots && g.callNext() { // the call is the work
-	}
+	g.call(now)
 	g.drop(t.party)
 }
 
-// admits says whether one more request of p may wait, and makes room for it by displacing another.
-func (g *gate) admits(p *party) bool {
+// call lets in as many as there are places for, at the pace.
+func (g *gate) call(now time.Time) {
+	for g.running < g.slots && g.waiting > 0 && g.callNext(now.UnixNano()) {
+		continue
+	}
+}
+
+// adjust sets the pace by how late the process is, if anybody was pressed for room.
+func (g *gate) adjust(now time.Time, late time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.pressed {
+		late = 0
+	}
+	g.pressed = false
+	g.pace.adjust(now.UnixNano(), late, float64(g.slots))
+}
+
+// open says whether there is a place for one more request of a network that works in so many.
+func (g *gate) open(running int) bool {
+	return g.running < g.slots && running < g.each && (g.pace.rate == 0 || g.waiting == 0)
+}
+
+// shut says whether enter would turn a request away at once, as far as that can be said cheaply. It is for times in which many are turned away, and
+// says no in others.
+func (g *gate) shut(id rateID, now time.Time) bool {
+	if now.UnixNano()-g.refusing.Load() > int64(probeEvery) {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.pace.rate > 0 {
+		g.call(now)
+	}
+	running, waits := 0, 0
+	if p := g.parties[id]; p != nil {
+		running, waits = p.running, len(p.queue)
+	}
+	if g.open(running) && g.pace.has(now.UnixNano(), g.slots) || g.hopeful(waits) && (g.waiting < g.room.waiting || waits+2 <= g.most) {
+		return false
+	}
+	g.pressed = true
+	return true
+}
+
+// hopeful says whether one more request of a network with so many waiting would get its turn in time.
+func (g *gate) hopeful(waits int) bool {
 	if g.room.waiting == 0 {
 		return false
 	}
 	lines := g.lines
-	if len(p.queue) == 0 {
+	if waits == 0 {
 		lines++
 	}
-	// p's turn comes once in so many; and no later than after all that wait.
-	turns := min((len(p.queue)+1)*lines, g.waiting+1)
-	if g.hold*int64(turns) > int64(g.patience)*int64(g.slots) {
+	// Its turn comes once in so many; and no later than after all that wait.
+	turns := min((waits+1)*lines, g.waiting+1)
+	if g.hold*int64(turns) > int64(g.patience)*int64(g.slots) || g.pace.rate > 0 && float64(turns) > g.patience.Seconds()*g.pace.rate {
+		return false
+	}
+	return true
+}
+
+// admits says whether one more request of p may wait, and makes room for it by displacing another.
+func (g *gate) admits(p *party) bool {
+	if !g.hopeful(len(p.queue)) {
 		return false
 	}
 	if g.waiting < g.room.waiting {
@@ -199,10 +264,13 @@ func (g *gate) admits(p *party) bool {
 }
 
 // callNext lets in the next request whose network has a place left. It gives false if there is none.
-func (g *gate) callNext() bool {
+func (g *gate) callNext(now int64) bool {
 	p := g.turn
 	for range g.lines {
 		if p.running < g.each {
+			if !g.pace.may(now, g.slots) {
+				return false
+			}
 			w := p.queue[0]
 			g.turn = p.next
 			g.unline(p, w)

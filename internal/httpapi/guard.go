@@ -15,6 +15,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/haisu-trace/haisu/internal/clock"
 )
@@ -40,6 +41,8 @@ type Guard struct {
 	classes *classes
 	gates   [costNone]*gate
 	shed    *shedder
+	late    lateness
+	cores   int
 	conns   *connTable
 	swap    *swapper // nil: there are no other replicas
 	log     *slog.Logger
@@ -82,7 +85,7 @@ func NewGuard(cfg GuardConfig) (*Guard, error) {
 		hash = func(purpose string, id rateID) string { return cfg.Hash("rate."+purpose, string(id[:])) }
 	}
 	g := &Guard{
-		classes: newClasses(cfg.Limits, cfg.Now, hash), shed: newShedder(cfg.Meter), log: cfg.Log,
+		classes: newClasses(cfg.Limits, cfg.Now, hash), shed: newShedder(cfg.Meter), log: cfg.Log, cores: cfg.Cores,
 		conns: newConnTable(*cfg.Connections, cfg.TrustedProxies, time.Now),
 	}
 	for c, r := range rooms(cfg.Cores) {
@@ -122,13 +125,25 @@ func (g *Guard) register(r prometheus.Registerer) error {
 	return nil
 }
 
-// Run exchanges counts with other replicas until ctx ends. Without an Exchange it only waits. It returns nil.
+// Run exchanges counts with other replicas and measures how late requests are noticed, until ctx ends.
 func (g *Guard) Run(ctx context.Context) error {
-	if g.swap == nil {
-		<-ctx.Done()
-		return nil
+	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() error { return g.late.run(ctx, g.adjust) })
+	if g.swap != nil {
+		all.Go(func() error { return g.swap.run(ctx) })
 	}
-	return g.swap.run(ctx)
+	return all.Wait()
+}
+
+// adjust lets every gate but that of scans begin less work if requests are noticed late, and more if they are not.
+func (g *Guard) adjust(late time.Duration) {
+	now := time.Now()
+	if !g.late.crowded(now, g.cores) {
+		late = 0
+	}
+	for _, gt := range g.gates[:costScan] {
+		gt.adjust(now, late)
+	}
 }
 
 // visit is a request's stay: what it took and has to give back.
@@ -162,6 +177,9 @@ func (v *visit) resume(ctx context.Context) error {
 	}
 	t, ok := v.guard.gates[v.cost].enter(ctx, v.client)
 	if !ok {
+		if late := v.guard.late.probe(time.Now()); late > 0 {
+			v.guard.adjust(late)
+		}
 		return v.guard.overloaded("gate_" + v.cost.String())
 	}
 	v.ticket = t
@@ -182,9 +200,14 @@ func (s *server) enter(ctx context.Context, c *fiber.Ctx, cl *class, k cost, v *
 	return v.resume(ctx)
 }
 
-// overloaded is the refusal of a request that the server has no room for. Those who are refused together should not come back together.
+// overloaded is the refusal of a request that the server has no room for.
 func (g *Guard) overloaded(reason string) error {
 	g.refused.WithLabelValues(reason).Inc()
+	return busy()
+}
+
+// busy words it. Those who are refused together should not come back together.
+func busy() *httpError {
 	wait := 1 + rand.IntN(3)
 	return &httpError{
 		status: http.StatusServiceUnavailable, code: "overloaded", detail: "the server is busy; wait " + strconv.Itoa(wait) + " s",
@@ -192,11 +215,16 @@ func (g *Guard) overloaded(reason string) error {
 	}
 }
 
+// due says whether the next refusal is one to be logged.
+func (g *Guard) due(now time.Time) bool {
+	return now.UnixNano()-g.logged.Load() >= int64(100*time.Millisecond)
+}
+
 // sparing says whether a refusal gets no line in the log: in a flood the lines would cost more than the refusals. One refusal in a tenth of a
 // second is logged, with the number of those that were not.
 func (g *Guard) sparing(now time.Time) (spare bool, spared int64) {
 	last := g.logged.Load()
-	if now.UnixNano()-last < int64(100*time.Millisecond) || !g.logged.CompareAndSwap(last, now.UnixNano()) {
+	if !g.due(now) || !g.logged.CompareAndSwap(last, now.UnixNano()) {
 		g.spared.Add(1)
 		return true, 0
 	}

@@ -32,7 +32,10 @@ func header(name, value string) [2][]byte { return [2][]byte{[]byte(name), []byt
 
 // secure sets the headers that no response should lack.
 func (s *server) secure(c *fiber.Ctx, id string) {
-	h := &c.Response().Header
+	s.secureHeader(&c.Response().Header, id)
+}
+
+func (s *server) secureHeader(h *fasthttp.ResponseHeader, id string) {
 	for _, kv := range securityHeaders {
 		h.SetCanonical(kv[0], kv[1])
 	}
@@ -120,7 +123,7 @@ func (s *server) refusalByHeader(rc *fasthttp.RequestCtx) (r *httpError, closing
 	switch {
 	case seen.ambiguous:
 		return refuse(http.StatusBadRequest, "malformed", "the request cannot be read: its header leaves open where it ends or whom it is for"), true
-	case !knownMethod(h.Method()):
+	case !slices.Contains(fiber.DefaultMethods, string(h.Method())):
 		return refuse(http.StatusNotImplemented, "method_unknown", "there is no such method"), false
 	case (h.IsGet() || h.IsHead()) && (seen.announced > 0 || seen.chunked): // fasthttp would not know where it ends
 		return refuse(http.StatusBadRequest, "body_unexpected", "this operation takes no body"), true
@@ -135,8 +138,4 @@ func (s *server) refusalByHeader(rc *fasthttp.RequestCtx) (r *httpError, closing
 		return refuse(http.StatusBadRequest, "malformed", "a query may have %d parameters", maxParameters), false
 	}
 	return nil, false
-}
-
-func knownMethod(m []byte) bool {
-	return slices.Contains(fiber.DefaultMethods, string(m))
 }

@@ -30,6 +30,7 @@ type server struct {
 	maxBody int    // the largest that any operation takes
 	metrics *metrics
 	guard   *Guard
+	doors   map[string]*door // by method and path
 }
 
 var _ StrictServerInterface = (*server)(nil)
@@ -112,9 +113,11 @@ func (s *server) screen(app *fiber.App) {
 		if closing {
 			rc.SetConnectionClose()
 		}
-		if r == nil {
+		switch {
+		case r == nil && s.turnsAway(rc):
+		case r == nil:
 			next(rc)
-		} else {
+		default:
 			c := app.AcquireCtx(rc)
 			defer app.ReleaseCtx(c)
 			if err := s.handleError(c, r); err != nil {
@@ -129,6 +132,7 @@ func (s *server) screen(app *fiber.App) {
 func (s *server) routes(app *fiber.App, ops []*operation) error {
 	app.Use(s.observe)
 	app.Get("/01/*", s.scan)
+	s.doors = s.guard.doors(ops, s.metrics)
 	for _, op := range ops {
 		if !strings.HasPrefix(op.path, "/01/") {
 			op.register(app, s.admit(op))

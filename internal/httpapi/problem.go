@@ -164,10 +164,14 @@ func (s *server) writeProblem(c *fiber.Ctx, r *httpError, id string) error {
 	if s.wantsPage(c) {
 		return s.writeProblemPage(c, r, id)
 	}
-	return c.JSON(problem{
+	return c.JSON(problemOf(r, id), typeProblem)
+}
+
+func problemOf(r *httpError, id string) problem {
+	return problem{
 		Type: problemBase + r.code, Title: http.StatusText(r.status), Status: r.status,
 		Code: r.code, Detail: r.detail, RequestID: id, Errors: r.errors,
-	}, typeProblem)
+	}
 }
 
 // wantsPage says whether the client would rather read a page than JSON: a person whose scan went wrong.
