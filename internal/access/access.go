@@ -116,13 +116,16 @@ func Open(ctx context.Context, eng store.Engine, box *secret.Box, now clock.Now)
 type NewOperator struct {
 	Login, Name, Authority string
 	Roles                  []Role
+	Level                  warning.Level
 	Password               string // at least 12 characters
 }
 
 // Enrolment is shown once, to the new operator.
 type Enrolment struct {
-	TOTPSecret string // base32, for typing
-	OtpauthURL string // for a QR code
+	Login         string
+	TOTPSecret    string // base32, for typing
+	OtpauthURL    string // for a QR code
+	RecoveryCodes []string
 }
 
 var loginPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,39}$`)
@@ -170,15 +173,16 @@ func totpPurpose(login string) string { return "operator.totp:" + login }
 
 // Session is a new session; the token is shown once.
 type Session struct {
-	Token    string
-	Expires  time.Time
-	Operator Principal
+	Token, ID, CSRF, Device       string
+	Started, Expires, IdleExpires time.Time
+	Operator                      Principal
 }
 
 var errLogin = fault.New(fault.Unauthenticated, "login_failed", "login, password or one-time code is wrong, or the code was used already")
 
 // Login opens a session. A wrong login, password or code gives one and the same Unauthenticated error, after the same work.
-func (s *Service) Login(ctx context.Context, login, password, code string) (Session, error) {
+func (s *Service) Login(ctx context.Context, r LoginRequest) (Session, error) {
+	login, password, code := r.Login, r.Password, r.Code
 	d, err := s.operators.Get(ctx, login)
 	known := err == nil
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -204,7 +208,7 @@ func (s *Service) Login(ctx context.Context, login, password, code string) (Sess
 	if err := s.sessions.Insert(ctx, s.box.Hash("session", token), v); err != nil {
 		return Session{}, err
 	}
-	return Session{Token: token, Expires: v.Expires, Operator: principal(login, d.V)}, nil
+	return Session{Token: token, Started: now, Expires: v.Expires, IdleExpires: v.Expires, Operator: principal(login, d.V)}, nil
 }
 
 // useCode accepts a one-time code of the step now, the one before or the one after (RFC 6238, 5.2), each only once.

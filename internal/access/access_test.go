@@ -68,7 +68,7 @@ func TestASessionOpensAndEnds(t *testing.T) {
 	b := setup(t)
 	ctx := t.Context()
 	key := b.add("chen.yu")
-	s, err := b.Login(ctx, "chen.yu", password, b.code(key, 0))
+	s, err := b.Login(ctx, LoginRequest{Login: "chen.yu", Password: password, Code: b.code(key, 0)})
 	must(t, err)
 	p, err := b.Authenticate(ctx, s.Token)
 	must(t, err)
@@ -81,7 +81,7 @@ func TestASessionOpensAndEnds(t *testing.T) {
 		t.Fatalf("after the end: %v", err)
 	}
 	b.pass(time.Minute)
-	s, err = b.Login(ctx, "chen.yu", password, b.code(key, 0))
+	s, err = b.Login(ctx, LoginRequest{Login: "chen.yu", Password: password, Code: b.code(key, 0)})
 	must(t, err)
 	b.pass(SessionTerm)
 	if _, err := b.Authenticate(ctx, s.Token); fault.KindOf(err) != fault.Unauthenticated {
@@ -103,7 +103,7 @@ func TestEveryWrongLoginLooksAlike(t *testing.T) {
 		"old code":       {"chen.yu", password, b.code(key, -2*time.Minute)},
 		"code with more": {"chen.yu", password, b.code(key, 0) + "0"},
 	} {
-		_, err := b.Login(t.Context(), c[0], c[1], c[2])
+		_, err := b.Login(t.Context(), LoginRequest{Login: c[0], Password: c[1], Code: c[2]})
 		if err == nil || err.Error() != errLogin.Error() {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -120,7 +120,7 @@ func TestACodeWorksOnceAlsoForTwoAtOnce(t *testing.T) {
 	opened := 0
 	for range 8 {
 		wg.Go(func() {
-			if _, err := b.Login(t.Context(), "chen.yu", password, code); err == nil {
+			if _, err := b.Login(t.Context(), LoginRequest{Login: "chen.yu", Password: password, Code: code}); err == nil {
 				mu.Lock()
 				defer mu.Unlock()
 				opened++
@@ -131,10 +131,10 @@ func TestACodeWorksOnceAlsoForTwoAtOnce(t *testing.T) {
 	if opened != 1 {
 		t.Fatalf("%d sessions with one code", opened)
 	}
-	if _, err := b.Login(t.Context(), "chen.yu", password, b.code(key, -30*time.Second)); err == nil {
+	if _, err := b.Login(t.Context(), LoginRequest{Login: "chen.yu", Password: password, Code: b.code(key, -30*time.Second)}); err == nil {
 		t.Fatal("a code older than one that was used")
 	}
-	if _, err := b.Login(t.Context(), "chen.yu", password, b.code(key, 30*time.Second)); err != nil {
+	if _, err := b.Login(t.Context(), LoginRequest{Login: "chen.yu", Password: password, Code: b.code(key, 30*time.Second)}); err != nil {
 		t.Fatalf("the next code, half a minute early: %v", err)
 	}
 }

@@ -41,6 +41,8 @@ type Firm struct {
 	GLNs     []string  `json:"glns,omitempty"`     // 13 digits
 	Prefixes []string  `json:"prefixes,omitempty"` // GS1 company prefixes of which it is the registrant
 	Grants   []string  `json:"grants,omitempty"`   // company prefixes of others for which it may commission
+	Agent    string    `json:"agent,omitempty"`    // of a cross-border seller: the domestic agent, a firm's ID
+	Platform string    `json:"platform,omitempty"` // of a cross-border seller: the platform, a firm's ID
 	Updated  time.Time `json:"updated"`
 }
 

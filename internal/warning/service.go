@@ -20,6 +20,10 @@ import (
 type Author struct {
 	ID, Name  string
 	Authority string // the body that the officer acts for; a warning stays with the authority that drafted it
+	Second    string // the login of the operator who approved it; "" for nobody
+
+	// May says whether the officer may do an action ("warning.draft", "warning.publish") on what is really written.
+	May func(action, class string, level Level) error
 }
 
 // Options are what a Service needs beside the store. The zero value is for production.

@@ -1,0 +1,25 @@
+// Package approval keeps what waits for a second operator.
+package approval
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/haisu-trace/haisu/internal/warning"
+)
+
+// Request is what one operator asks another to approve.
+type Request struct {
+	ID, Action, Subject string
+	Level               warning.Level
+	Class, Authority    string
+	Revision            int64
+	Body                json.RawMessage
+	By, ByName          string
+	Requested, Expires  time.Time
+	State               string // pending, approved, rejected, withdrawn, expired, done
+	DecidedBy           string
+	Decided             time.Time
+	Reason              string
+	Result              string
+}
