@@ -248,7 +248,7 @@ func (p *program) login(name string) string {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	body := map[string]any{"login": name, "password": password, "totp": code}
+	body := map[string]any{"login": name, "password": password, "code": code}
 	s := p.do(nil, "POST", "/v1/sessions", nil, body, 201).json(p.t)
 	p.do(nil, "POST", "/v1/sessions", nil, body, 401) // a one-time code works once
 	return at(p.t, s, "token").(string)

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
+
+	"github.com/haisu-trace/haisu/internal/access"
 )
 
 // admit is the handler in front of an operation's own: it lets requests through that the contract allows, from those that it
@@ -15,10 +17,11 @@ import (
 func (s *server) admit(op *operation) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		k := callOf(c)
-		k.operation = op.id
+		k.operation, k.permission = op.id, op.permission
 		if err := s.admitRate(c, op.limiter); err != nil {
 			return err
 		}
+		k.addr, k.agent = s.clientAddr(c), clip(c.Get(fiber.HeaderUserAgent), maxAgent)
 		ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), callKey{}, k), op.deadline)
 		defer cancel()
 		c.SetUserContext(ctx)
@@ -28,10 +31,13 @@ func (s *server) admit(op *operation) fiber.Handler {
 		if err := s.authenticate(ctx, c, op, k); err != nil {
 			return err
 		}
+		if err := s.permit(op, k); err != nil {
+			return err
+		}
 		if err := op.validate(c); err != nil {
 			return err
 		}
-		if err := c.Next(); err != nil {
+		if err := s.traced(ctx, c, op, k); err != nil {
 			return err
 		}
 		if op.cache != "" {
@@ -39,6 +45,24 @@ func (s *server) admit(op *operation) fiber.Handler {
 		}
 		return nil
 	}
+}
+
+// permit asks the one table of permissions whether this kind of caller may do this at all. Handlers ask again, by allow, once they know
+// on what.
+func (s *server) permit(op *operation, k *call) error {
+	if err := access.Allow(&k.principal, op.permission, access.Target{}); err != nil {
+		return err
+	}
+	return s.permitTest(op, k)
+}
+
+// handle runs the operation's handler and sets the cookie that it gives.
+func handle(c *fiber.Ctx, k *call) error {
+	if err := c.Next(); err != nil {
+		return err
+	}
+	k.writeCookie(c)
+	return nil
 }
 
 // admitBody refuses by header and size alone. The server refuses bodies above the largest limit of any operation before it

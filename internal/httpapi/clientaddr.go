@@ -18,8 +18,8 @@ func peerAddr(c *fiber.Ctx) netip.Addr {
 }
 
 // clientAddr is the address of the client: the peer's, or, if the peer is a trusted proxy, the last address in X-Forwarded-For that is
-// none. Addresses before that one were written by the client and are not believed. The address is used for rate limits and is
-// neither logged nor kept.
+// none. Addresses before that one were written by the client and are not believed. The address is used for rate limits, and
+// goes sealed into the audit trail of operators; it is neither logged nor kept otherwise.
 func (s *server) clientAddr(c *fiber.Ctx) netip.Addr {
 	addr := peerAddr(c)
 	if !s.trusted(addr) {

@@ -42,10 +42,12 @@ type Deps struct {
 	Limits         *Limits        // nil: DefaultLimits
 }
 
-// Services are the domain as the handlers use it.
+// Services are the domain as the handlers use it. All of them are mandatory but those that say otherwise.
 type Services struct {
+	Trail         Trail // mandatory in production: without it, whatever the table of permissions traces is refused
 	Authenticator Authenticator
 	Sessions      Sessions
+	CSRF          CSRF // nil: sessions in cookies are not accepted
 	Firms         Firms
 	Scanner       Scanner
 	Catalogue     Catalogue
@@ -60,7 +62,28 @@ type Services struct {
 	Holdings      Holdings
 	Inbox         Inbox
 	Complaints    Complaints
-	Ready         func(ctx context.Context) error // nil error: the store accepts writes and the warnings are loaded
+
+	Sandbox Tenant // the test tenants; without it, test keys are refused
+
+	Account     Account
+	Credentials Credentials
+	Enrolments  Enrolments
+	Operators   Operators
+	Provider    IdentityProvider // nil: no log-in through an identity provider
+	Identities  IdentityLogins
+	Authorities Authorities
+	Bodies      Bodies // nil: every body acts for itself
+	Registry    Registry
+	Invitations Invitations
+	Keys        Keys
+	Asker       Asker
+	Approvals   Approvals
+	Audit       AuditReader
+	Cases       Cases
+	DeviceData  DeviceData
+	CaseData    CaseData
+
+	Ready func(ctx context.Context) error // nil error: the store accepts writes and the warnings are loaded
 }
 
 // Authenticator says whose token this is, for sessions (hs_) and sellers' keys (hk_). Unauthenticated.
@@ -70,7 +93,7 @@ type Authenticator interface {
 
 // Sessions opens and ends officers' sessions.
 type Sessions interface {
-	Login(ctx context.Context, login, password, totp string) (access.Session, error)
+	Login(ctx context.Context, r access.LoginRequest) (access.Session, error)
 	Logout(ctx context.Context, token string) error
 }
 

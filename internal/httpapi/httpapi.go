@@ -26,7 +26,8 @@ import (
 // server has what handlers share. It is safe for concurrent use.
 type server struct {
 	deps     Deps
-	https    bool // the public address is https
+	https    bool   // the public address is https
+	cookie   string // the name of the session cookie; "": there is none
 	metrics  *metrics
 	scanRate *limiter
 }
@@ -64,7 +65,7 @@ func New(deps Deps) (*fiber.App, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{deps: deps, https: strings.HasPrefix(deps.PublicURL, "https://"), metrics: m, scanRate: newLimiter(deps.Limits.Scan, deps.Now)}
+	s := &server{deps: deps, https: strings.HasPrefix(deps.PublicURL, "https://"), cookie: cookieName(deps.PublicURL), metrics: m, scanRate: newLimiter(deps.Limits.Scan, deps.Now)}
 	doc, err := loadContract()
 	if err != nil {
 		return nil, err
@@ -152,6 +153,9 @@ func (s *server) routes(app *fiber.App, ops []*operation) error {
 	app.Get("/v1/codes/:gtin/:serial.svg", s.codeSVG)
 	app.Post("/epcis/events", s.captureEvent)
 	app.Post("/epcis/capture", s.captureDocument)
+	app.Get("/v1/sessions/oidc", s.beginOidc)
+	app.Get("/v1/sessions/oidc/callback", s.finishOidc)
+	app.Get("/v1/audit/export", s.exportAudit)
 
 	app.Get("/healthz", s.health)
 	app.Get("/readyz", s.readiness)
