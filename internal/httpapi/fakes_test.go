@@ -16,6 +16,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/gs1"
+	"github.com/haisu-trace/haisu/internal/lang"
 	"github.com/haisu-trace/haisu/internal/store"
 	"github.com/haisu-trace/haisu/internal/trace"
 	"github.com/haisu-trace/haisu/internal/warning"
@@ -126,6 +127,9 @@ func (f *fakes) Logout(_ context.Context, token string) error {
 type firmsFake struct{ *fakes }
 
 func (f firmsFake) Get(_ context.Context, id string) (firm.Firm, error) {
+	if id == otherFirm {
+		return firm.Firm{ID: id, Name: lang.ZhEn("三亚免税店", "Sanya Duty Free"), Kind: firm.DutyFree, Updated: now}, nil
+	}
 	if id != seller.ID {
 		return firm.Firm{}, fault.New(fault.NotFound, "firm_not_found", "there is no firm %s", id)
 	}

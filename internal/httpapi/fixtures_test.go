@@ -45,6 +45,8 @@ const (
 
 var seller = firm.Firm{ID: "cdf-haikou", Name: lang.ZhEn("海口免税店", "Haikou Duty Free"), Kind: firm.DutyFree, Country: "CN", Prefixes: []string{"6901234"}}
 
+const otherFirm = "sanya-duty-free"
+
 var sellerPrincipal = access.Principal{Kind: access.KindSeller, ID: "7k2m9q4t", Name: "ERP", Firm: seller.ID, Scopes: access.Scopes}
 
 var testPrincipal = access.Principal{Kind: access.KindSeller, ID: "3x6z9b2d", Name: "ERP", Firm: seller.ID, Scopes: access.Scopes, Test: true}

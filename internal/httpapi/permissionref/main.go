@@ -11,7 +11,7 @@ import (
 func main() {
 	if err := run(os.Args[1:], os.Stderr); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "permissionref:", err)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // main exits
 	}
 }
 
