@@ -118,7 +118,7 @@ func (a *app) server(publicURL string, alerts *alert.Service, finder httpapi.Fin
 		}),
 		Services: httpapi.Services{
 			Authenticator: a.access, Sessions: a.access, Firms: a.firms, Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace,
-			Desk: a.warnings, Press: a.warnings, Warnings: a.warnings, Notices: a.notices, Finder: finder,
+			Desk: a.warnings, Warnings: a.warnings, Notices: a.notices, Finder: finder,
 			Devices: a.consumers, Holdings: a.consumers, Inbox: alerts, Complaints: a.cases, Ready: a.ready,
 		},
 	})

@@ -76,6 +76,7 @@ const (
 	ApprovalStateApproved  ApprovalState = "approved"
 	ApprovalStateDone      ApprovalState = "done"
 	ApprovalStateExpired   ApprovalState = "expired"
+	ApprovalStateFailed    ApprovalState = "failed"
 	ApprovalStatePending   ApprovalState = "pending"
 	ApprovalStateRejected  ApprovalState = "rejected"
 	ApprovalStateWithdrawn ApprovalState = "withdrawn"
@@ -89,6 +90,8 @@ func (e ApprovalState) Valid() bool {
 	case ApprovalStateDone:
 		return true
 	case ApprovalStateExpired:
+		return true
+	case ApprovalStateFailed:
 		return true
 	case ApprovalStatePending:
 		return true
@@ -697,12 +700,16 @@ type Approval struct {
 	Decided time.Time      `json:"decided,omitempty,omitzero"`
 
 	// DecidedBy The login of who decided.
-	DecidedBy string    `json:"decided_by,omitempty,omitzero"`
-	Expires   time.Time `json:"expires"`
+	DecidedBy   string    `json:"decided_by,omitempty,omitzero"`
+	DecidedName string    `json:"decided_name,omitempty,omitzero"`
+	Expires     time.Time `json:"expires"`
+
+	// Failure The `code` of what is in the way of it.
+	Failure string `json:"failure,omitempty,omitzero"`
 
 	// Id A request for approval.
 	//
-	// Example: a-5q8t1w4z7c0f3j6m
+	// Example: ap_5q8t1w4z7c0f3j6m9p2s5v8y-1
 	Id ApprovalId `json:"id"`
 
 	// Level The grade of a warning, worst first: 红色 Ⅰ, 橙色 Ⅱ, 黄色 Ⅲ, 蓝色 Ⅳ.
@@ -715,13 +722,13 @@ type Approval struct {
 	Reason    string    `json:"reason,omitempty,omitzero"`
 	Requested time.Time `json:"requested"`
 
-	// Result What came of it: the message that was published, or why none was.
+	// Result What came of it: the message that was published, as its warning's number, a slash and its revision.
 	Result string `json:"result,omitempty,omitzero"`
 
 	// Revision What it is about: the revision of the draft, or the last message. It is not carried out on another.
 	Revision int64 `json:"revision"`
 
-	// State 待复核, 已同意, 已驳回, 已撤回, 已过期, 已执行. `approved` becomes `done` when it is carried out.
+	// State 待复核, 已同意, 已执行, 未能执行, 已驳回, 已撤回, 已过期. `approved` becomes `done` when it is carried out, or `failed` when it no longer can be.
 	State ApprovalState `json:"state"`
 
 	// Step 发布, 更新, 解除, 撤销.
@@ -736,7 +743,7 @@ type ApprovalStep string
 
 // ApprovalId A request for approval.
 //
-// Example: a-5q8t1w4z7c0f3j6m
+// Example: ap_5q8t1w4z7c0f3j6m9p2s5v8y-1
 type ApprovalId = string
 
 // ApprovalList defines model for ApprovalList.
@@ -747,7 +754,7 @@ type ApprovalList struct {
 	Next Cursor `json:"next,omitempty,omitzero"`
 }
 
-// ApprovalState 待复核, 已同意, 已驳回, 已撤回, 已过期, 已执行. `approved` becomes `done` when it is carried out.
+// ApprovalState 待复核, 已同意, 已执行, 未能执行, 已驳回, 已撤回, 已过期. `approved` becomes `done` when it is carried out, or `failed` when it no longer can be.
 type ApprovalState string
 
 // AuditCheckpoint The end of the audit trail.
@@ -764,6 +771,14 @@ type AuditCheckpoint struct {
 	Seq int64 `json:"seq"`
 }
 
+// AuditDigest Stands for a document that is too large for the trail.
+type AuditDigest struct {
+	Bytes int `json:"bytes"`
+
+	// Sha256 Hexadecimal.
+	Sha256 string `json:"sha256"`
+}
+
 // AuditDocument A document as it was stored, with personal fields sealed.
 type AuditDocument = json.RawMessage
 
@@ -776,7 +791,10 @@ type AuditEntry struct {
 
 	// After A document as it was stored, with personal fields sealed.
 	After AuditDocument `json:"after,omitempty,omitzero"`
-	At    time.Time     `json:"at"`
+
+	// AfterDigest Stands for a document that is too large for the trail.
+	AfterDigest AuditDigest `json:"after_digest,omitempty,omitzero"`
+	At          time.Time   `json:"at"`
 
 	// Attempt The number of the attempt that ended.
 	Attempt int64 `json:"attempt,omitempty,omitzero"`
@@ -787,10 +805,16 @@ type AuditEntry struct {
 	// Before A document as it was stored, with personal fields sealed.
 	Before AuditDocument `json:"before,omitempty,omitzero"`
 
+	// BeforeDigest Stands for a document that is too large for the trail.
+	BeforeDigest AuditDigest `json:"before_digest,omitempty,omitzero"`
+
 	// From The network address, as long as it is kept.
 	From string `json:"from,omitempty,omitzero"`
 
-	// Outcome Of what failed: the `code` of the problem.
+	// Hash What chains it to the entry before.
+	Hash string `json:"hash,omitempty,omitzero"`
+
+	// Outcome Of what failed: the `code` of the problem. Of an attempt: `done`, `failed` or `unknown`.
 	Outcome   string          `json:"outcome,omitempty,omitzero"`
 	Phase     AuditEntryPhase `json:"phase"`
 	RequestId string          `json:"request_id,omitempty,omitzero"`
@@ -1913,7 +1937,7 @@ type AcceptLanguage = string
 
 // ApprovalPath A request for approval.
 //
-// Example: a-5q8t1w4z7c0f3j6m
+// Example: ap_5q8t1w4z7c0f3j6m9p2s5v8y-1
 type ApprovalPath = ApprovalId
 
 // AuthorityPath An authority.

@@ -3,11 +3,12 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/haisu-trace/haisu/internal/access"
 	"github.com/haisu-trace/haisu/internal/access/approval"
-	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/warning"
 )
 
@@ -44,7 +45,7 @@ func (s *server) GetApproval(ctx context.Context, req GetApprovalRequestObject) 
 func (s *server) approval(ctx context.Context, id string) (approval.Request, error) {
 	r, err := s.deps.Services.Approvals.Get(ctx, id)
 	if err != nil {
-		return approval.Request{}, err
+		return approval.Request{}, unseen(err)
 	}
 	has, err := s.acting(ctx, r.Authority)
 	if err != nil {
@@ -63,11 +64,7 @@ func (s *server) DecideApproval(ctx context.Context, req DecideApprovalRequestOb
 	if err != nil {
 		return nil, err
 	}
-	in := req.Body
-	if !in.Approve && strings.TrimSpace(in.Reason) == "" {
-		return nil, fault.InvalidFields(fault.Field{Pointer: "/reason", Code: "required", Detail: "say why, to who asked"})
-	}
-	k := callFrom(ctx)
+	in, k := req.Body, callFrom(ctx)
 	r, err := s.deps.Services.Approvals.Decide(ctx, req.Id, k.principal.ID, k.principal.Name, in.Approve, in.Reason)
 	if err != nil {
 		return nil, precondition(err)
@@ -107,27 +104,31 @@ type approvalFacts struct {
 	State     string        `json:"state"`
 	DecidedBy string        `json:"decided_by,omitempty"`
 	Result    string        `json:"result,omitempty"`
+	Failure   string        `json:"failure,omitempty"`
 }
 
 func approvalFactsOf(r *approval.Request) approvalFacts {
 	return approvalFacts{
 		ID: r.ID, Action: r.Action, Subject: r.Subject, Revision: r.Revision, Level: r.Level, Class: r.Class, By: r.By, State: r.State,
-		DecidedBy: r.DecidedBy, Result: r.Result,
+		DecidedBy: r.DecidedBy, Result: r.Result, Failure: r.Failure,
 	}
 }
 
+// order is what the body of a request for approval has: see package press.
+type order struct {
+	Content WarningContent `json:"content"`
+	Reason  WarningReason  `json:"reason"`
+}
+
 func approvalBody(r *approval.Request) (Approval, error) {
-	st, err := stepOf(r)
-	if err != nil {
-		return Approval{}, err
+	var o order
+	if err := json.Unmarshal(r.Body, &o); err != nil {
+		return Approval{}, fmt.Errorf("approval %s: %w", r.ID, err)
 	}
-	out := Approval{
-		Id: r.ID, Step: ApprovalStep(st.Kind), Warning: st.No, Revision: r.Revision, Level: r.Level, Category: Category(r.Class), MessageReason: st.Reason,
-		Authority: r.Authority, By: r.By, ByName: r.ByName, Requested: r.Requested, Expires: r.Expires, State: ApprovalState(r.State),
-		DecidedBy: r.DecidedBy, Decided: r.Decided, Reason: r.Reason, Result: r.Result,
-	}
-	if st.Content != nil {
-		out.Content = *st.Content
-	}
-	return out, nil
+	return Approval{
+		Id: r.ID, Step: ApprovalStep(strings.TrimPrefix(r.Action, "warning.")), Warning: r.Subject, Revision: r.Revision, Level: r.Level,
+		Category: Category(r.Class), Content: o.Content, MessageReason: o.Reason, Authority: r.Authority, By: r.By, ByName: r.ByName,
+		Requested: r.Requested, Expires: r.Expires, State: ApprovalState(r.State), DecidedBy: r.DecidedBy, DecidedName: r.DecidedName,
+		Decided: r.Decided, Reason: r.Reason, Result: r.Result, Failure: r.Failure,
+	}, nil
 }

@@ -35,9 +35,17 @@ func (s *server) ListAudit(ctx context.Context, req ListAuditRequestObject) (Lis
 		out.Items[i] = AuditEntry{
 			Seq: e.Seq, At: e.At, Actor: e.Actor, Authority: e.Authority, Action: e.Action, Subject: e.Subject, Phase: AuditEntryPhase(e.Phase),
 			Outcome: e.Outcome, Why: e.Why, RequestId: e.RequestID, From: e.From, Attempt: e.Attempt, Before: e.Before, After: e.After,
+			BeforeDigest: digestBody(e.BeforeDigest), AfterDigest: digestBody(e.AfterDigest), Hash: e.Hash,
 		}
 	}
 	return out, nil
+}
+
+func digestBody(d *audit.Digest) AuditDigest {
+	if d == nil {
+		return AuditDigest{}
+	}
+	return AuditDigest{Bytes: d.Bytes, Sha256: d.SHA256}
 }
 
 // GetAuditCheckpoint gives the end of the chain.

@@ -65,6 +65,14 @@ func allow(ctx context.Context, t access.Target) error {
 	return access.Allow(&k.principal, k.permission, t)
 }
 
+// unseen makes what does not exist look like what belongs to another authority: the difference would tell what others have.
+func unseen(err error) error {
+	if fault.KindOf(err) == fault.NotFound {
+		return fault.New(fault.NotFound, "not_found", "there is no such thing here").Because(err)
+	}
+	return err
+}
+
 // acting is the body that acts for one now: what a body had that was merged is its successor's.
 func (s *server) acting(ctx context.Context, id string) (string, error) {
 	if id == "" || s.deps.Services.Bodies == nil {

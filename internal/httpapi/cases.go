@@ -28,7 +28,7 @@ func (s *server) ListCases(ctx context.Context, req ListCasesRequestObject) (Lis
 func (s *server) GetCase(ctx context.Context, req GetCaseRequestObject) (GetCaseResponseObject, error) {
 	has, err := s.deps.Services.Cases.Authority(ctx, req.No)
 	if err != nil {
-		return nil, err
+		return nil, unseen(err)
 	}
 	if has, err = s.acting(ctx, has); err != nil {
 		return nil, err

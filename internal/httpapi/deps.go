@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/haisu-trace/haisu/internal/access"
+	"github.com/haisu-trace/haisu/internal/access/approval/press"
 	"github.com/haisu-trace/haisu/internal/alert"
 	"github.com/haisu-trace/haisu/internal/casefile"
 	"github.com/haisu-trace/haisu/internal/clock"
@@ -76,7 +77,6 @@ type Services struct {
 	Registry    Registry
 	Invitations Invitations
 	Keys        Keys
-	Asker       Asker
 	Approvals   Approvals
 	Audit       AuditReader
 	Cases       Cases
@@ -137,12 +137,13 @@ type WarningDesk interface {
 	UpdateDraft(ctx context.Context, by warning.Author, no string, revision int64, c warning.Content) (warning.Draft, error)
 }
 
-// WarningPress publishes.
+// WarningPress publishes, or asks for the approval of another operator where the officer's own guard says that this is what is missing. Asking
+// twice asks once.
 type WarningPress interface {
-	PublishRevision(ctx context.Context, by warning.Author, no string, revision int64) (warning.Message, error)
-	Amend(ctx context.Context, by warning.Author, no string, a warning.Amendment) (warning.Message, error)
-	Lift(ctx context.Context, by warning.Author, no string, c warning.Change) (warning.Message, error)
-	Retract(ctx context.Context, by warning.Author, no string, c warning.Change) (warning.Message, error)
+	Publish(ctx context.Context, by warning.Author, no string, revision int64) (press.Outcome, error)
+	Amend(ctx context.Context, by warning.Author, no string, a warning.Amendment) (press.Outcome, error)
+	Lift(ctx context.Context, by warning.Author, no string, c warning.Change) (press.Outcome, error)
+	Retract(ctx context.Context, by warning.Author, no string, c warning.Change) (press.Outcome, error)
 }
 
 // Warnings reads what is published.

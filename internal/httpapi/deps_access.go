@@ -87,12 +87,8 @@ type Keys interface {
 	EndKey(ctx context.Context, firm, id, by string) (access.Key, error)
 }
 
-// Asker keeps what needs a second operator. Asking twice asks once.
-type Asker interface {
-	Ask(ctx context.Context, r approval.Request) (approval.Request, error)
-}
-
-// Approvals decides on what was asked. Forbidden (four_eyes) for a decision of the one who asked; NotFound.
+// Approvals decides on what was asked. Forbidden (four_eyes) for a decision of the one who asked; NotFound (approval_unknown);
+// Forbidden (other_asker) for a withdrawal of another than who asked.
 type Approvals interface {
 	Get(ctx context.Context, id string) (approval.Request, error)
 	List(ctx context.Context, authority, state, cursor string, limit int) (requests []approval.Request, next string, err error)

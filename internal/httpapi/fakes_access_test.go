@@ -277,16 +277,11 @@ func (f *fakes) EndKey(context.Context, string, string, string) (access.Key, err
 	return k, f.fail()
 }
 
-func (f *fakes) Ask(_ context.Context, r approval.Request) (approval.Request, error) {
-	r.ID, r.State, r.Requested, r.Expires = pending.ID, pending.State, pending.Requested, pending.Expires
-	return r, f.note(func() { f.asked = append(f.asked, r) })
-}
-
 type approvalsFake struct{ *fakes }
 
 func (f approvalsFake) Get(_ context.Context, id string) (approval.Request, error) {
 	if id != pending.ID {
-		return approval.Request{}, fault.New(fault.NotFound, "not_found", "there is no such thing here")
+		return approval.Request{}, fault.New(fault.NotFound, "approval_unknown", "there is no request for approval %q", id)
 	}
 	return pending, f.fail()
 }
@@ -299,6 +294,9 @@ func (f approvalsFake) Decide(_ context.Context, _, by, _ string, approve bool, 
 	r := pending
 	if by == r.By {
 		return r, fault.New(fault.Forbidden, "four_eyes", "this needs the approval of another operator")
+	}
+	if !approve && reason == "" {
+		return r, fault.InvalidFields(fault.Field{Pointer: "/reason", Code: "required", Detail: "say why it is rejected"})
 	}
 	r.State, r.DecidedBy, r.Decided, r.Reason = "rejected", by, now, reason
 	if approve {

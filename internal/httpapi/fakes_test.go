@@ -9,6 +9,7 @@ import (
 
 	"github.com/haisu-trace/haisu/internal/access"
 	"github.com/haisu-trace/haisu/internal/access/approval"
+	"github.com/haisu-trace/haisu/internal/access/approval/press"
 	"github.com/haisu-trace/haisu/internal/alert"
 	"github.com/haisu-trace/haisu/internal/casefile"
 	"github.com/haisu-trace/haisu/internal/consumer"
@@ -71,7 +72,7 @@ func (f *fakes) services() Services {
 
 		Trail: &f.trail, Sandbox: Tenant{Scanner: f.sandbox, Catalogue: f.sandbox, Codes: f.sandbox, Capture: f.sandbox},
 		Account: f, Credentials: f, Enrolments: f, Operators: operatorsFake{f}, Provider: providerFake{f}, Identities: f,
-		Authorities: authoritiesFake{f}, Bodies: f, Registry: firmsFake{f}, Invitations: f, Keys: f, Asker: f, Approvals: approvalsFake{f},
+		Authorities: authoritiesFake{f}, Bodies: f, Registry: firmsFake{f}, Invitations: f, Keys: f, Approvals: approvalsFake{f},
 		Audit: auditFake{f}, Cases: casesFake{f}, DeviceData: deviceDataFake{f}, CaseData: caseDataFake{f},
 	}
 }
@@ -244,42 +245,55 @@ func (f *fakes) UpdateDraft(_ context.Context, by warning.Author, no string, rev
 	return d, f.fail()
 }
 
-// may asks what the domain asks before it publishes.
-func (f *fakes) may(by warning.Author, kind, no string) error {
+// publish asks what the domain asks before it publishes, and asks for approval where nothing else is missing.
+func (f *fakes) publish(by warning.Author, step, no string, rev int, kind warning.MessageKind, seen int64, reason lang.Text) (press.Outcome, error) {
 	if by.Authority != authorityNow {
-		return fault.New(fault.NotFound, "warning_unknown", "there is no warning %s", no)
+		return press.Outcome{}, fault.New(fault.NotFound, "warning_unknown", "there is no warning %s", no)
 	}
 	f.mu.Lock()
-	level := cmp.Or(f.levels[kind], warning.Yellow)
+	level := cmp.Or(f.levels[step], warning.Yellow)
 	f.mu.Unlock()
-	return by.May(string(access.WarningPublish), content.Category, level)
-}
-
-func (f *fakes) PublishRevision(_ context.Context, by warning.Author, no string, revision int64) (warning.Message, error) {
-	if err := f.may(by, stepPublish, no); err != nil {
-		return warning.Message{}, err
+	err := by.May(string(access.WarningPublish), content.Category, level)
+	if fault.CodeOf(err) == "four_eyes" {
+		r := pending
+		r.Action, r.Subject, r.Level, r.Revision, r.Body = "warning."+step, no, level, cmp.Or(seen, r.Revision), mustJSON(order{content, reason})
+		return press.Outcome{Asked: &r}, f.note(func() { f.asked = append(f.asked, r) })
 	}
-	return message(1, warning.KindAlert), f.note(func() { f.seen = append(f.seen, revision) })
-}
-
-func (f *fakes) follow(by warning.Author, step, no string, kind warning.MessageKind, c warning.Change) (warning.Message, error) {
-	if err := f.may(by, step, no); err != nil {
-		return warning.Message{}, err
+	if err != nil {
+		return press.Outcome{}, err
 	}
-	return message(3, kind), f.note(func() { f.changes = append(f.changes, c) })
+	m := message(rev, kind)
+	return press.Outcome{Message: &m}, f.note(func() { f.seen = append(f.seen, seen) })
 }
 
-func (f *fakes) Amend(_ context.Context, by warning.Author, no string, a warning.Amendment) (warning.Message, error) {
+func (f *fakes) Publish(_ context.Context, by warning.Author, no string, revision int64) (press.Outcome, error) {
+	return f.publish(by, stepPublish, no, 1, warning.KindAlert, revision, nil)
+}
+
+func (f *fakes) follow(by warning.Author, step, no string, kind warning.MessageKind, c warning.Change) (press.Outcome, error) {
+	f.set(func(f *fakes) { f.changes = append(f.changes, c) })
+	return f.publish(by, step, no, 3, kind, int64(c.Seen), c.Reason)
+}
+
+func (f *fakes) Amend(_ context.Context, by warning.Author, no string, a warning.Amendment) (press.Outcome, error) {
 	return f.follow(by, stepAmend, no, warning.KindUpdate, a.Change)
 }
 
-func (f *fakes) Lift(_ context.Context, by warning.Author, no string, c warning.Change) (warning.Message, error) {
+func (f *fakes) Lift(_ context.Context, by warning.Author, no string, c warning.Change) (press.Outcome, error) {
 	return f.follow(by, stepLift, no, warning.KindLift, c)
 }
 
-func (f *fakes) Retract(_ context.Context, by warning.Author, no string, c warning.Change) (warning.Message, error) {
+func (f *fakes) Retract(_ context.Context, by warning.Author, no string, c warning.Change) (press.Outcome, error) {
 	return f.follow(by, stepRetract, no, warning.KindRetract, c)
 }
+
+// The steps that publish.
+const (
+	stepPublish = "publish"
+	stepAmend   = "amend"
+	stepLift    = "lift"
+	stepRetract = "retract"
+)
 
 type warningsFake struct{ *fakes }
 

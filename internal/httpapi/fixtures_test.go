@@ -222,8 +222,8 @@ var keyGiven = access.Key{
 }
 
 var pending = approval.Request{
-	ID: "a-5q8t1w4z7c0f3j6m", Action: stepPrefix + stepPublish, Subject: warningSubject(draftNo), Level: content.Level, Class: content.Category,
-	Authority: authorityNow, Revision: 3, Body: mustJSON(step{Content: &content}), By: "chen.yu", ByName: "陈宇", Requested: now,
+	ID: "ap_5q8t1w4z7c0f3j6m9p2s5v8y-1", Action: "warning.publish", Subject: draftNo, Level: content.Level, Class: content.Category,
+	Authority: authorityNow, Revision: 3, Body: mustJSON(order{Content: content}), By: "chen.yu", ByName: "陈宇", Requested: now,
 	Expires: now.Add(7 * 24 * time.Hour), State: "pending",
 }
 

@@ -1,13 +1,10 @@
 package httpapi
 
 import (
-	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 
-	"github.com/haisu-trace/haisu/internal/access"
-	"github.com/haisu-trace/haisu/internal/access/approval"
-	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/lang"
 	"github.com/haisu-trace/haisu/internal/warning"
 )
@@ -31,41 +28,45 @@ func TestFourEyes(t *testing.T) {
 				t.Errorf("%s at %s: %d %v", op, level, resp.StatusCode, resp.Header)
 			}
 			f := b.fakes
-			if (len(f.asked) == 1) != wait || (len(f.seen)+len(f.changes) == 0) != wait {
-				t.Errorf("%s at %s: asked %d, published %d", op, level, len(f.asked), len(f.seen)+len(f.changes))
+			if (len(f.asked) == 1) != wait || (len(f.seen) == 0) != wait {
+				t.Errorf("%s at %s: asked %d, published %d", op, level, len(f.asked), len(f.seen))
 			}
 		}
 	}
 }
 
-// What is asked for is pinned to what was seen: the draft's revision, or the last message.
-func TestWhatIsAsked(t *testing.T) {
+// The answer shows what waits: what would be published, and of what it is the next step.
+func TestWhatWaits(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.fakes.levels[stepLift] = warning.Red
-	b.do(t, request("POST", "/v1/warnings/"+draftNo+"/publication", "", "Authorization", asOfficer))
-	b.do(t, request("POST", "/v1/warnings/"+warningNo+"/lift", `{"reason":{"zh-Hans":"复检合格","en":"The re-test passed"}}`, "Authorization", asOfficer, "Idempotency-Key", "lift-0001"))
-	a := b.fakes.asked
-	if len(a) != 2 {
-		t.Fatalf("asked %+v", a)
+	resp := b.do(t, request("POST", "/v1/warnings/"+warningNo+"/lift", `{"reason":{"zh-Hans":"复检合格","en":"The re-test passed"}}`, "Authorization", asOfficer, "If-Match", `"rev-2"`))
+	var got struct {
+		Step     string          `json:"step"`
+		Warning  string          `json:"warning"`
+		Revision int64           `json:"revision"`
+		Level    warning.Level   `json:"level"`
+		State    string          `json:"state"`
+		Content  warning.Content `json:"content"`
+		Reason   lang.Text       `json:"message_reason"`
 	}
-	if r := a[0]; r.Action != "warning.publish" || r.Subject != "warning/"+draftNo || r.Revision != 3 || r.Level != content.Level || r.Class != content.Category ||
-		r.Authority != authorityNow || r.By != "chen.yu" || !strings.Contains(string(r.Body), content.Title[lang.En]) {
-		t.Errorf("publish: %+v", r)
+	if err := json.Unmarshal([]byte(readBody(t, resp)), &got); err != nil {
+		t.Fatal(err)
 	}
-	if r := a[1]; r.Action != "warning.lift" || r.Revision != 2 || r.Level != warning.Red || !strings.Contains(string(r.Body), "lift-0001") || !strings.Contains(string(r.Body), "复检合格") {
-		t.Errorf("lift: %+v", r)
+	if resp.StatusCode != 202 || got.Step != "lift" || got.Warning != warningNo || got.Revision != 2 || got.Level != warning.Red || got.State != "pending" ||
+		got.Content.Title[lang.En] != content.Title[lang.En] || got.Reason[lang.ZhHans] != "复检合格" {
+		t.Errorf("%d %+v", resp.StatusCode, got)
 	}
-	stale := b.do(t, request("POST", "/v1/warnings/"+draftNo+"/publication", "", "Authorization", asOfficer, "If-Match", `"draft-2"`))
-	if p := readProblem(t, stale); stale.StatusCode != 412 || p.Code != "draft_changed" || len(b.fakes.asked) != 2 {
-		t.Errorf("%d %+v", stale.StatusCode, p)
+	entries := b.fakes.trail.all()
+	if last := entries[len(entries)-1]; last.Phase != phaseDone || last.Why != "复检合格" || !strings.Contains(string(last.After), pending.ID) {
+		t.Errorf("trail %+v", last)
 	}
 }
 
 func TestDecisions(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	const target = "/v1/approvals/a-5q8t1w4z7c0f3j6m/decision"
+	const target = "/v1/approvals/ap_5q8t1w4z7c0f3j6m9p2s5v8y-1/decision"
 	resp := b.do(t, request("POST", target, `{"approve":true}`, "Authorization", asOfficer))
 	if p := readProblem(t, resp); resp.StatusCode != 403 || p.Code != "four_eyes" {
 		t.Errorf("who asked decides: %d %+v", resp.StatusCode, p)
@@ -80,82 +81,5 @@ func TestDecisions(t *testing.T) {
 	last := entries[len(entries)-1]
 	if resp.StatusCode != 200 || !strings.Contains(body, `"rejected"`) || last.Why != "范围过大" || !strings.Contains(string(last.Before), "pending") || !strings.Contains(string(last.After), "rejected") {
 		t.Errorf("%d %s, trail %+v", resp.StatusCode, body, last)
-	}
-}
-
-// press publishes when May lets it, of two classes.
-type press struct {
-	WarningPress
-	by   warning.Author
-	keys []string
-	seen []int
-}
-
-func (p *press) Amend(_ context.Context, by warning.Author, no string, a warning.Amendment) (warning.Message, error) {
-	p.by, p.keys, p.seen = by, append(p.keys, a.Key), append(p.seen, a.Seen)
-	for _, class := range []string{"wine", "spirits"} {
-		if err := by.May(string(access.WarningPublish), class, warning.Red); err != nil {
-			return warning.Message{}, err
-		}
-	}
-	return warning.Message{No: no, Rev: a.Seen + 1}, nil
-}
-
-type people map[string]access.Principal
-
-func (p people) Principal(_ context.Context, login string) (access.Principal, error) {
-	if v, ok := p[login]; ok {
-		return v, nil
-	}
-	return access.Principal{}, fault.New(fault.NotFound, "operator_unknown", "there is no operator %s", login)
-}
-
-// What was approved is carried out only if both still may do it.
-func TestCarry(t *testing.T) {
-	t.Parallel()
-	r := approval.Request{
-		ID: "a-1", Action: "warning.amend", Subject: "warning/" + warningNo, Level: warning.Red, Class: "wine", Authority: authorityNow, Revision: 2,
-		Body: mustJSON(step{Content: &content, Reason: reason}), By: "chen.yu", ByName: "陈宇", DecidedBy: "wu.min",
-	}
-	asker, decider := operatorOf("chen.yu", "陈宇", access.Publisher), operatorOf("wu.min", "吴敏", access.Publisher)
-	viewer, low, elsewhere, oneClass := decider, decider, decider, decider
-	viewer.Roles, low.Level, elsewhere.Authority, oneClass.Classes = []access.Role{access.Viewer}, warning.Yellow, "海口海关", []string{"wine"}
-	demoted := asker
-	demoted.Level = warning.Orange
-	for _, tt := range []struct {
-		name string
-		who  people
-		code string
-	}{
-		{"both may", people{"chen.yu": asker, "wu.min": decider}, ""},
-		{"who asked is gone", people{"wu.min": decider}, "operator_unknown"},
-		{"who approved is gone", people{"chen.yu": asker}, "operator_unknown"},
-		{"who asked may less now", people{"chen.yu": demoted, "wu.min": decider}, "level_not_permitted"},
-		{"who approved publishes no more", people{"chen.yu": asker, "wu.min": viewer}, "not_permitted"},
-		{"who approved may not at this level", people{"chen.yu": asker, "wu.min": low}, "level_not_permitted"},
-		{"who approved left for another authority", people{"chen.yu": asker, "wu.min": elsewhere}, "not_found"},
-		{"who approved is not competent for the other class", people{"chen.yu": asker, "wu.min": oneClass}, "not_competent"},
-	} {
-		p := &press{}
-		got, err := Carry(p, tt.who)(t.Context(), r)
-		if tt.code != "" {
-			if fault.CodeOf(err) != tt.code {
-				t.Errorf("%s: %q %v", tt.name, got, err)
-			}
-			continue
-		}
-		if err != nil || got != warningNo+"/3" || p.by.Second != "wu.min" || p.by.ID != "chen.yu" || p.seen[0] != 2 || p.keys[0] != "a-1" {
-			t.Errorf("%s: %q %v %+v", tt.name, got, err, p)
-		}
-	}
-	own := r
-	own.DecidedBy = r.By
-	if _, err := Carry(&press{}, people{"chen.yu": asker})(t.Context(), own); fault.CodeOf(err) != "four_eyes" {
-		t.Errorf("one pair of eyes: %v", err)
-	}
-	for _, bad := range []approval.Request{{ID: "a-2", Action: "warning.burn", Body: []byte(`{}`), By: "chen.yu", DecidedBy: "wu.min"}, {ID: "a-3", Body: []byte(`{`)}} {
-		if _, err := Carry(&press{}, people{"chen.yu": asker, "wu.min": decider})(t.Context(), bad); err == nil {
-			t.Errorf("carried out: %+v", bad)
-		}
 	}
 }

@@ -52,7 +52,7 @@ type draftFacts struct {
 
 // CreateWarning drafts a warning.
 func (s *server) CreateWarning(ctx context.Context, req CreateWarningRequestObject) (CreateWarningResponseObject, error) {
-	by, _ := author(ctx)
+	by := author(ctx)
 	d, err := s.deps.Services.Desk.Create(ctx, by, *req.Body)
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func (s *server) UpdateWarning(ctx context.Context, req UpdateWarningRequestObje
 	if err != nil {
 		return nil, err
 	}
-	by, _ := author(ctx)
+	by := author(ctx)
 	d, err := s.deps.Services.Desk.UpdateDraft(ctx, by, req.No, seen, *req.Body)
 	if err != nil {
 		return nil, precondition(err)
@@ -92,7 +92,8 @@ func (s *server) PublishWarning(ctx context.Context, req PublishWarningRequestOb
 	if err != nil {
 		return nil, err
 	}
-	m, wait, err := s.publish(ctx, &step{Kind: stepPublish, No: req.No, Seen: seen})
+	o, err := s.deps.Services.Press.Publish(ctx, author(ctx), req.No, seen)
+	m, wait, err := outcome(ctx, req.No, o, err)
 	switch {
 	case err != nil:
 		return nil, err
@@ -104,13 +105,12 @@ func (s *server) PublishWarning(ctx context.Context, req PublishWarningRequestOb
 
 // AmendWarning publishes an update.
 func (s *server) AmendWarning(ctx context.Context, req AmendWarningRequestObject) (AmendWarningResponseObject, error) {
-	p := req.Params
-	st, err := follow(ctx, stepAmend, req.No, req.Body.Reason, p.IdempotencyKey, p.IfMatch)
+	change, err := changeOf(ctx, req.Body.Reason, req.Params.IdempotencyKey, req.Params.IfMatch)
 	if err != nil {
 		return nil, err
 	}
-	st.Content = &req.Body.Content
-	m, wait, err := s.publish(ctx, st)
+	o, err := s.deps.Services.Press.Amend(ctx, author(ctx), req.No, warning.Amendment{Change: change, Content: &req.Body.Content})
+	m, wait, err := outcome(ctx, req.No, o, err)
 	switch {
 	case err != nil:
 		return nil, err
@@ -122,12 +122,12 @@ func (s *server) AmendWarning(ctx context.Context, req AmendWarningRequestObject
 
 // LiftWarning publishes the all-clear.
 func (s *server) LiftWarning(ctx context.Context, req LiftWarningRequestObject) (LiftWarningResponseObject, error) {
-	p := req.Params
-	st, err := follow(ctx, stepLift, req.No, req.Body.Reason, p.IdempotencyKey, p.IfMatch)
+	change, err := changeOf(ctx, req.Body.Reason, req.Params.IdempotencyKey, req.Params.IfMatch)
 	if err != nil {
 		return nil, err
 	}
-	m, wait, err := s.publish(ctx, st)
+	o, err := s.deps.Services.Press.Lift(ctx, author(ctx), req.No, change)
+	m, wait, err := outcome(ctx, req.No, o, err)
 	switch {
 	case err != nil:
 		return nil, err
@@ -139,12 +139,12 @@ func (s *server) LiftWarning(ctx context.Context, req LiftWarningRequestObject) 
 
 // RetractWarning publishes that the warning was wrong.
 func (s *server) RetractWarning(ctx context.Context, req RetractWarningRequestObject) (RetractWarningResponseObject, error) {
-	p := req.Params
-	st, err := follow(ctx, stepRetract, req.No, req.Body.Reason, p.IdempotencyKey, p.IfMatch)
+	change, err := changeOf(ctx, req.Body.Reason, req.Params.IdempotencyKey, req.Params.IfMatch)
 	if err != nil {
 		return nil, err
 	}
-	m, wait, err := s.publish(ctx, st)
+	o, err := s.deps.Services.Press.Retract(ctx, author(ctx), req.No, change)
+	m, wait, err := outcome(ctx, req.No, o, err)
 	switch {
 	case err != nil:
 		return nil, err
@@ -154,11 +154,10 @@ func (s *server) RetractWarning(ctx context.Context, req RetractWarningRequestOb
 	return RetractWarning201JSONResponse(*m), nil
 }
 
-// follow is the step of a message after the first.
-func follow(ctx context.Context, kind, no string, reason WarningReason, key, ifMatch string) (*step, error) {
+func changeOf(ctx context.Context, reason WarningReason, key, ifMatch string) (warning.Change, error) {
 	because(ctx, reason)
 	seen, err := seenRevision(ifMatch, messageTag)
-	return &step{Kind: kind, No: no, Seen: seen, Reason: reason, Key: key}, err
+	return warning.Change{Reason: reason, Key: key, Seen: int(seen)}, err
 }
 
 // GetWarning reads a warning; a draft only for operators of its authority.

@@ -17,9 +17,11 @@ type Request struct {
 	Body                json.RawMessage
 	By, ByName          string
 	Requested, Expires  time.Time
-	State               string // pending, approved, rejected, withdrawn, expired, done
+	State               string // pending, approved, done, failed, rejected, withdrawn, expired
 	DecidedBy           string
+	DecidedName         string
 	Decided             time.Time
 	Reason              string
-	Result              string
+	Result              string // done: what came of it
+	Failure             string // failed: the code of the fault
 }

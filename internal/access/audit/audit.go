@@ -22,6 +22,16 @@ type Entry struct {
 	Attempt   int64  // Seq of the attempt
 	Before    json.RawMessage
 	After     json.RawMessage
+
+	BeforeDigest, AfterDigest *Digest // instead of a Before or After that is too large
+
+	Hash string // hexadecimal
+}
+
+// Digest stands for a document that is too large.
+type Digest struct {
+	Bytes  int    `json:"bytes"`
+	SHA256 string `json:"sha256"`
 }
 
 // Change is what an act did.
