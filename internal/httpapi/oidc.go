@@ -55,7 +55,7 @@ func (s *server) finishOidc(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	v, err := s.deps.Services.Identities.LoginIdentity(ctx, who.Issuer, who.Subject, client(ctx, ""))
+	v, err := s.deps.Services.Identities.LoginIdentity(ctx, who.Issuer, who.Subject, whereFrom(ctx, ""))
 	if err != nil {
 		return err
 	}

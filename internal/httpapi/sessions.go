@@ -15,7 +15,7 @@ func (s *server) CreateSession(ctx context.Context, req CreateSessionRequestObje
 		return nil, fault.InvalidFields(fault.Field{Pointer: "/cookie", Code: "no_cookies", Detail: "sessions in cookies need https"})
 	}
 	v, err := s.deps.Services.Sessions.Login(ctx, access.LoginRequest{
-		Login: in.Login, Password: in.Password, Code: in.Code, Client: client(ctx, in.Device),
+		Login: in.Login, Password: in.Password, Code: in.Code, Client: whereFrom(ctx, in.Device),
 	})
 	if err != nil {
 		return nil, err
@@ -45,8 +45,8 @@ func (s *server) loggedIn(ctx context.Context, v *access.Session) error {
 	return err
 }
 
-// client is where a log-in comes from.
-func client(ctx context.Context, device string) access.Client {
+// whereFrom is where a log-in comes from.
+func whereFrom(ctx context.Context, device string) access.Client {
 	k := callFrom(ctx)
 	return access.Client{Network: networkOf(k.addr), Device: device, Agent: k.agent}
 }
