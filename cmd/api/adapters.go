@@ -2,9 +2,17 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"net/url"
 	"time"
 
+	"github.com/haisu-trace/haisu/internal/access"
+	"github.com/haisu-trace/haisu/internal/access/approval/press"
+	"github.com/haisu-trace/haisu/internal/access/audit"
 	"github.com/haisu-trace/haisu/internal/access/authority"
+	"github.com/haisu-trace/haisu/internal/access/oidc"
+	"github.com/haisu-trace/haisu/internal/httpapi"
+	"github.com/haisu-trace/haisu/internal/outbound"
 )
 
 // complaints finds the authority that a complaint goes to. Goods in a shop are a market's matter where the filer does not say.
@@ -16,4 +24,68 @@ func (c complaints) Competent(ctx context.Context, class, stage, place string, o
 	}
 	a, err := c.bodies.Competent(ctx, authority.Query{Matter: authority.MatterComplaint, Class: class, Stage: stage, Place: place, On: on})
 	return a.ID, err
+}
+
+// rights answers whether an operator may still do what was approved, with the other operator's consent.
+func rights(who *access.Service) press.Rights {
+	return func(ctx context.Context, q press.Question) error {
+		p, err := who.Principal(ctx, q.Operator)
+		if err != nil {
+			return err
+		}
+		return access.Allow(&p, access.Action(q.Action), access.Target{Authority: q.Authority, Class: q.Class, Level: q.Level, Second: q.Second})
+	}
+}
+
+// enroller is what the pages behind one-time links use. It keeps in the audit trail what they do.
+type enroller struct {
+	*access.Service
+	trail *audit.Service
+}
+
+func (e enroller) ConfirmEnrolment(ctx context.Context, token, code string) (access.Enrolment, error) {
+	done, err := e.Service.ConfirmEnrolment(ctx, token, code)
+	if err != nil {
+		return done, err
+	}
+	return done, e.trail.Record(ctx, audit.Entry{
+		Actor: "operator:" + done.Login, Action: "confirmEnrolment", Subject: "operator/" + done.Login, Phase: audit.Done,
+	})
+}
+
+func (e enroller) AcceptInvitation(ctx context.Context, token, label string) (access.AcceptedInvitation, error) {
+	a, err := e.Service.AcceptInvitation(ctx, token, label)
+	if err != nil {
+		return a, err
+	}
+	return a, e.trail.Record(ctx, audit.Entry{
+		Actor: "seller:" + a.Firm + "/" + a.Live.ID, Action: "acceptInvitation", Subject: "firm/" + a.Firm, Phase: audit.Done,
+	})
+}
+
+// openProvider is the OpenID provider of the settings; nil without one. It is asked at the first sign-in.
+func (a *app) openProvider(publicURL string) (httpapi.IdentityProvider, error) {
+	if a.cfg.OIDCIssuer == "" {
+		return nil, nil //nolint:nilnil // no provider is not an error
+	}
+	u, err := url.Parse(a.cfg.OIDCIssuer)
+	if err != nil {
+		return nil, fmt.Errorf("OIDC_ISSUER: %w", err)
+	}
+	allow := []string{u.Host}
+	if u.Scheme == "http" { // a loopback address, as the settings have made sure
+		allow = append(allow, "127.0.0.0/8", "::1/128")
+	}
+	client, err := outbound.New(outbound.Config{Allow: allow, PlainHTTP: u.Scheme == "http"})
+	if err != nil {
+		return nil, fmt.Errorf("OIDC_ISSUER: %w", err)
+	}
+	p, err := oidc.New(oidc.Config{
+		Issuer: a.cfg.OIDCIssuer, ClientID: a.cfg.OIDCClient, ClientSecret: a.cfg.OIDCSecret, RedirectURL: publicURL + "/v1/sessions/oidc/callback",
+		HTTP: client, Sealer: a.box, Used: a.access, Now: time.Now,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("OIDC_ISSUER: %w", err)
+	}
+	return p, nil
 }

@@ -111,8 +111,8 @@ func (p *program) singAll() []canary {
 	p.do(nil, "GET", "/v1/complaints/"+receipt, from(map[string]string{"Haisu-Receipt-Secret": secret}), nil, 200)
 	p.do(nil, "GET", "/v1/complaints/"+receipt, from(map[string]string{"Haisu-Receipt-Secret": "canary-counter-seven"}), nil, 404)
 
-	p.do(nil, "POST", "/v1/sessions", from(nil), map[string]any{"login": "canary.guess", "password": "canary-password-long", "totp": "123456"}, 401)
-	p.do(nil, "POST", "/v1/sessions", from(nil), map[string]any{"login": "chen.yu", "password": "canary-password-long", "totp": "123456"}, 401)
+	p.do(nil, "POST", "/v1/sessions", from(nil), map[string]any{"login": "canary.guess", "password": "canary-password-long", "code": "123456"}, 401)
+	p.do(nil, "POST", "/v1/sessions", from(nil), map[string]any{"login": "chen.yu", "password": "canary-password-long", "code": "123456"}, 401)
 	p.do(nil, "GET", "/v1/warnings?q=canary-query-word", from(nil), nil, 200)
 	p.do(nil, "GET", "/v1/nothing/Kanarienvogel?phone=13912345678", from(nil), nil, 404)
 	p.do(nil, "GET", "/01/Kanarienvogel", from(nil), nil, 400)

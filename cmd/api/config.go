@@ -28,6 +28,9 @@ type config struct {
 	FCMEndpoint    string
 	TrustedProxies []netip.Prefix
 	KeysFile       string
+	OIDCIssuer     string
+	OIDCClient     string
+	OIDCSecret     string
 	LogLevel       slog.Level
 }
 
@@ -123,6 +126,9 @@ var settings = []setting{
 		c.KeysFile = v
 		return nil
 	}},
+	{"OIDC_ISSUER", "", "OpenID provider through which operators may sign in, such as https://id.example; its callback is PUBLIC_URL/v1/sessions/oidc/callback", webURL(func(c *config, v string) { c.OIDCIssuer = v })},
+	{"OIDC_CLIENT_ID", "", "this installation's client ID at the OpenID provider", func(c *config, v string) error { c.OIDCClient = v; return nil }},
+	{"OIDC_CLIENT_SECRET", "", "its secret; empty for a public client, which PKCE alone protects", func(c *config, v string) error { c.OIDCSecret = v; return nil }},
 	{"LOG_LEVEL", "info", "debug, info, warn or error", func(c *config, v string) error {
 		levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 		l, ok := levels[v]
@@ -199,6 +205,9 @@ func (c *config) combinations() []error {
 	need(c.Credentials == "" || c.FirebaseProj != "", "GOOGLE_APPLICATION_CREDENTIALS: useless without FIREBASE_PROJECT")
 	need(c.FCMEndpoint == "" || c.FirebaseProj != "", "FCM_ENDPOINT: useless without FIREBASE_PROJECT")
 	need(c.MongoURI == "" || c.KeysFile != "", "KEYS_FILE: mandatory with MONGODB_URI, since all replicas need the same keys")
+	need((c.OIDCIssuer == "") == (c.OIDCClient == ""), "OIDC_CLIENT_ID: goes with OIDC_ISSUER")
+	need(c.OIDCSecret == "" || c.OIDCIssuer != "", "OIDC_CLIENT_SECRET: useless without OIDC_ISSUER")
+	need(c.OIDCIssuer == "" || strings.HasPrefix(c.OIDCIssuer, "https://") || c.loopback(), "OIDC_ISSUER: must be https, but for a test on a loopback ADDR")
 	need(c.Demo != demoOn || c.MongoURI == "", "DEMO: demonstration data is for SQLite only; unset MONGODB_URI")
 	need(c.Demo != demoOn || c.FirebaseProj == "", "DEMO: demonstration data never goes through FCM; unset FIREBASE_PROJECT")
 	if c.KeysFile == "" {

@@ -58,7 +58,7 @@ func TestDemonstration(t *testing.T) {
 	login, password, secret := printed(t, p, `login +(\S+)`), printed(t, p, `password +(\S+)`), printed(t, p, `code secret +(\S+)`)
 	code, err := totp.GenerateCode(secret, time.Now())
 	check(t, err)
-	p.do(nil, "POST", "/v1/sessions", nil, map[string]any{"login": login, "password": password, "totp": code}, 201)
+	p.do(nil, "POST", "/v1/sessions", nil, map[string]any{"login": login, "password": password, "code": code}, 201)
 	seller := printed(t, p, `key of seller \S+ +(\S+)`)
 	p.do(nil, "PUT", "/v1/products/"+gtin, bearer(seller), spirits, 201)
 

@@ -248,10 +248,17 @@ func (p *program) login(name string) string {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	body := map[string]any{"login": name, "password": password, "totp": code}
+	body := map[string]any{"login": name, "password": password, "code": code}
 	s := p.do(nil, "POST", "/v1/sessions", nil, body, 201).json(p.t)
 	p.do(nil, "POST", "/v1/sessions", nil, body, 401) // a one-time code works once
 	return at(p.t, s, "token").(string)
+}
+
+// approve has another officer agree to what was asked.
+func (p *program) approve(second map[string]string, asked reply) {
+	p.t.Helper()
+	r := p.do(nil, "POST", asked.Header.Get("Location")+"/decision", second, map[string]any{"approve": true}, 200).json(p.t)
+	wantAt(p.t, r, "done", "state")
 }
 
 // sellerKey makes a firm and its key by the command.
@@ -310,7 +317,7 @@ func TestEndToEnd(t *testing.T) {
 	p.do(nil, "GET", "/healthz", nil, nil, 200)
 	p.do(nil, "GET", "/readyz", nil, nil, 200)
 	seller := bearer(p.sellerKey("haikou-df", "-kind", "duty_free", "-grants", "690123456"))
-	officer := bearer(p.login("chen.yu"))
+	officer, second := bearer(p.login("chen.yu")), bearer(p.login("lin.mei"))
 
 	// Products, lots, codes.
 	p.do(nil, "PUT", "/v1/products/"+gtin, seller, spirits, 201)
@@ -398,7 +405,10 @@ func TestEndToEnd(t *testing.T) {
 	no := at(t, draft.json(t), "no").(string)
 	p.do(nil, "GET", "/v1/warnings/"+no, nil, nil, 404) // a draft is nobody's business
 	p.do(nil, "POST", "/v1/warnings", seller, warningContent("orange", "L1"), 403)
-	p.do(nil, "POST", "/v1/warnings/"+no+"/publication", officer, nil, 200)
+	asked := p.do(nil, "POST", "/v1/warnings/"+no+"/publication", officer, nil, 202) // four eyes
+	p.do(nil, "GET", "/v1/warnings/"+no, nil, nil, 404)
+	p.do(nil, "POST", asked.Header.Get("Location")+"/decision", officer, map[string]any{"approve": true}, 403) // not one's own
+	p.approve(second, asked)
 	p.do(nil, "POST", "/v1/warnings/"+no+"/publication", officer, nil, 200) // publishing twice publishes once
 	a = p.do(nil, "GET", unit, inEnglish, nil, 200).json(t)
 	wantAt(t, a, "warning", "headline", "status")
@@ -431,16 +441,16 @@ func TestEndToEnd(t *testing.T) {
 	wantAt(t, list, no, "items", 0, "no")
 
 	// Raise, lift, retract.
-	p.do(nil, "POST", "/v1/warnings/"+no+"/messages", officer, map[string]any{"content": warningContent("red", "L1"), "reason": map[string]any{"zh-Hans": "出现病例", "en": "Cases of illness"}}, 201)
+	p.approve(second, p.do(nil, "POST", "/v1/warnings/"+no+"/messages", officer, map[string]any{"content": warningContent("red", "L1"), "reason": map[string]any{"zh-Hans": "出现病例", "en": "Cases of illness"}}, 202))
 	told.want("fcm-holder", "fcm-scanner", "fcm-subscriber", "fcm-typed")
 	wantAt(t, p.do(nil, "GET", unit, inEnglish, nil, 200).json(t), "red", "headline", "level")
 	p.do(nil, "DELETE", "/v1/device/holdings/"+at(t, held, "id").(string), bearer(devices["typed"]), nil, 204)
 	p.do(nil, "DELETE", "/v1/device/holdings/"+at(t, extra, "id").(string), bearer(devices["other"]), nil, 204)
-	p.do(nil, "POST", "/v1/warnings/"+no+"/lift", officer, map[string]any{"reason": map[string]any{"zh-Hans": "已召回完毕", "en": "All of it was taken back"}}, 201)
+	p.approve(second, p.do(nil, "POST", "/v1/warnings/"+no+"/lift", officer, map[string]any{"reason": map[string]any{"zh-Hans": "已召回完毕", "en": "All of it was taken back"}}, 202))
 	told.want("fcm-holder", "fcm-scanner", "fcm-subscriber", "fcm-typed") // the same people
 	wantAt(t, p.do(nil, "GET", unit, inEnglish, nil, 200).json(t), "none_known", "safety", "status")
 	p.do(nil, "POST", "/v1/warnings/"+no+"/messages", officer, map[string]any{"content": warningContent("blue", "L1"), "reason": map[string]any{"zh-Hans": "无", "en": "None"}}, 409)
-	p.do(nil, "POST", "/v1/warnings/"+no+"/retraction", officer, map[string]any{"reason": map[string]any{"zh-Hans": "化验室有误", "en": "The laboratory was wrong"}}, 201)
+	p.approve(second, p.do(nil, "POST", "/v1/warnings/"+no+"/retraction", officer, map[string]any{"reason": map[string]any{"zh-Hans": "化验室有误", "en": "The laboratory was wrong"}}, 202))
 	history := at(t, p.do(nil, "GET", "/v1/warnings/"+no, nil, nil, 200).json(t), "history").([]any)
 	if len(history) != 4 {
 		t.Errorf("%d messages in the history", len(history))

@@ -170,7 +170,7 @@ func (t *template) write(w []byte, r *rand.Rand) []byte {
 
 // wrongLogins are log-ins with a wrong password: one costs as much as with a right one, whose code would work only once.
 func wrongLogins([]string) []template {
-	return []template{newTemplate("/v1/sessions", "", `{"login":"officer######","password":"not the password","totp":"123456"}`)}
+	return []template{newTemplate("/v1/sessions", "", `{"login":"officer######","password":"not the password","code":"123456"}`)}
 }
 
 // newEvents are new events, with each of the keys.

@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/haisu-trace/haisu/internal/access/approval/press"
 	"github.com/haisu-trace/haisu/internal/alert"
 	"github.com/haisu-trace/haisu/internal/httpapi"
 	"github.com/haisu-trace/haisu/internal/searchsync"
@@ -92,7 +93,7 @@ func runServe(ctx context.Context, args []string, getenv func(string) string, io
 func (a *app) work(ctx context.Context, server *fiber.App, guard *httpapi.Guard, ln net.Listener, alerts *alert.Service, sync *searchsync.Syncer) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, run := range []func(context.Context) error{
-		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.access.Run, a.bodies.Run, a.sweep, guard.Run,
+		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.sandbox.RunRecovery, a.approvals.Run, a.access.Run, a.bodies.Run, a.sweep, guard.Run,
 		func(ctx context.Context) error { return a.box.Run(ctx, a.log) },
 	} {
 		g.Go(func() error { return run(ctx) })
@@ -122,16 +123,26 @@ func (a *app) server(publicURL string, guard *httpapi.Guard, alerts *alert.Servi
 	if err != nil {
 		return nil, err
 	}
+	provider, err := a.openProvider(publicURL)
+	if err != nil {
+		return nil, err
+	}
 	return httpapi.New(httpapi.Deps{
 		Version: version(), PublicURL: publicURL, Log: a.log, Metrics: a.metrics, TrustedProxies: a.cfg.TrustedProxies, Guard: guard,
 		Page: pages, Forms: web.FormPaths,
 		Pages: pages.Routes(web.Sources{
-			PublicURL: publicURL, Warnings: a.warnings, Finder: finder, Demo: demo.units(), Enroller: a.access,
+			PublicURL: publicURL, Warnings: a.warnings, Finder: finder, Demo: demo.units(), Enroller: enroller{a.access, a.trail},
 		}),
 		Services: httpapi.Services{
-			Authenticator: a.access, Sessions: a.access, Firms: a.firms, Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace,
-			Desk: a.warnings, Press: a.warnings, Warnings: a.warnings, Notices: a.notices, Finder: finder,
-			Devices: a.consumers, Holdings: a.consumers, Inbox: alerts, Complaints: a.cases, Ready: a.ready,
+			Trail: httpapi.TrailOf(a.trail.Begin, a.trail.Record), Audit: a.trail,
+			Authenticator: a.access, Sessions: a.access, CSRF: a.access, Account: a.access, Credentials: a.access, Enrolments: a.access,
+			Operators: a.access, Provider: provider, Identities: a.access, Keys: a.access, Invitations: a.access,
+			Authorities: a.bodies, Bodies: a.bodies, Firms: a.firms, Registry: a.firms,
+			Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace,
+			Sandbox: httpapi.Tenant{Scanner: a.sandbox, Catalogue: a.sandbox, Codes: a.sandbox, Capture: a.sandbox},
+			Desk:    a.warnings, Press: press.NewDesk(a.warnings, a.approvals), Approvals: a.approvals, Warnings: a.warnings, Notices: a.notices,
+			Finder: finder, Devices: a.consumers, DeviceData: a.consumers, Holdings: a.consumers, Inbox: alerts,
+			Complaints: a.cases, CaseData: a.cases, Cases: a.cases, Ready: a.ready,
 		},
 	})
 }

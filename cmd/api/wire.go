@@ -15,6 +15,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
 
 	"github.com/haisu-trace/haisu/internal/access"
+	"github.com/haisu-trace/haisu/internal/access/approval"
+	"github.com/haisu-trace/haisu/internal/access/approval/press"
+	"github.com/haisu-trace/haisu/internal/access/audit"
 	"github.com/haisu-trace/haisu/internal/access/authority"
 	"github.com/haisu-trace/haisu/internal/alert"
 	"github.com/haisu-trace/haisu/internal/casefile"
@@ -47,6 +50,9 @@ type app struct {
 	firms     *firm.Service
 	bodies    *authority.Service
 	access    *access.Service
+	trail     *audit.Service
+	approvals *approval.Service
+	sandbox   *trace.Service
 	warnings  *warning.Service
 	notices   *notice.Service
 	consumers *consumer.Service
@@ -89,6 +95,10 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	if a.access, err = access.Open(ctx, a.engine, access.Options{Hasher: a.box, Vault: a.vault, Now: time.Now, Authorities: a.bodies, Log: log}); err != nil {
 		return nil, err
 	}
+	if a.trail, err = audit.Open(ctx, audit.Deps{Engine: a.engine, Keys: a.box, Vault: a.vault, Now: time.Now, Log: log}); err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, a.trail.Close)
 	if a.warnings, err = warning.Open(ctx, a.engine, warning.Options{Authorities: a.bodies, Log: log}); err != nil {
 		return nil, err
 	}
@@ -98,10 +108,19 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	if a.consumers, err = consumer.Open(ctx, consumer.Deps{Engine: a.engine, Hasher: a.box, Vault: a.vault, Now: time.Now}); err != nil {
 		return nil, err
 	}
-	if a.trace, err = trace.Open(ctx, trace.Deps{
+	if a.approvals, err = approval.Open(ctx, a.engine, approval.Options{
+		Carry: press.Carry(a.warnings, rights(a.access)), Authorities: a.bodies, Log: log,
+	}); err != nil {
+		return nil, err
+	}
+	world := trace.Deps{
 		Engine: a.engine, Firms: a.firms, Warnings: a.warnings.Matcher(), Notices: a.notices, Exposures: a.consumers,
 		Hasher: a.box, Log: log, Now: time.Now,
-	}); err != nil {
+	}
+	if a.trace, err = trace.Open(ctx, world); err != nil {
+		return nil, err
+	}
+	if a.sandbox, err = trace.OpenSandbox(ctx, world); err != nil {
 		return nil, err
 	}
 	if a.cases, err = casefile.Open(ctx, casefile.Deps{Engine: a.engine, Hasher: a.box, Vault: a.vault, Authorities: complaints{a.bodies}, Now: time.Now, Log: log}); err != nil {

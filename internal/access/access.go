@@ -180,6 +180,19 @@ func (s *Service) principal(ctx context.Context, login string, o *operator) (Pri
 	return p, nil
 }
 
+// Principal says what an operator may do now, without a session: for what was asked for before. NotFound (operator_unknown), for one who
+// is disabled too.
+func (s *Service) Principal(ctx context.Context, login string) (Principal, error) {
+	d, err := s.operators.Get(ctx, login)
+	if err == nil && d.V.Disabled {
+		err = store.ErrNotFound
+	}
+	if err != nil {
+		return Principal{}, unknownOperator(err)
+	}
+	return s.principal(ctx, login, &d.V)
+}
+
 // Sweep deletes what has expired, up to limit of each kind, and says how many.
 func (s *Service) Sweep(ctx context.Context, limit int) (int, error) {
 	n, err := s.sessions.Sweep(ctx, limit)

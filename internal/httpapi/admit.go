@@ -9,6 +9,8 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/gofiber/fiber/v2"
+
+	"github.com/haisu-trace/haisu/internal/access"
 )
 
 // admit is the handler in front of an operation's own: it lets requests through that the contract allows, from those that it
@@ -17,8 +19,8 @@ func (s *server) admit(op *operation) fiber.Handler {
 	class, cost := s.guard.classes.of(op)
 	return func(c *fiber.Ctx) error {
 		k := callOf(c)
-		k.operation = op.id
-		k.network = networkOf(s.clientAddr(c))
+		k.operation, k.permission = op.id, op.permission
+		k.addr, k.agent = s.clientAddr(c), clip(c.Get(fiber.HeaderUserAgent), maxAgent)
 		var v visit
 		defer v.leave()
 		if err := s.enter(c.UserContext(), c, class, searching(c, cost), &v); err != nil {
@@ -40,6 +42,9 @@ func (s *server) admit(op *operation) fiber.Handler {
 		if err := s.admitCaller(c, class, k); err != nil {
 			return err
 		}
+		if err := s.permit(op, k); err != nil {
+			return err
+		}
 		if err := s.receiveBody(ctx, c, op, &v); err != nil {
 			return err
 		}
@@ -49,10 +54,9 @@ func (s *server) admit(op *operation) fiber.Handler {
 		if embeddable[op.id] {
 			c.Set(resourcePolicy, "cross-origin")
 		}
-		if err := c.Next(); err != nil {
+		if err := s.traced(ctx, c, op, k); err != nil {
 			return err
 		}
-		k.writeCookie(c)
 		if op.cache != "" {
 			return conditional(c, op, k)
 		}
@@ -99,6 +103,24 @@ func searching(c *fiber.Ctx, k cost) cost {
 		return costSearch
 	}
 	return k
+}
+
+// permit asks the one table of permissions whether this kind of caller may do this at all. Handlers ask again, by allow, once they know
+// on what.
+func (s *server) permit(op *operation, k *call) error {
+	if err := access.Allow(&k.principal, op.permission, access.Target{}); err != nil {
+		return err
+	}
+	return s.permitTest(op, k)
+}
+
+// handle runs the operation's handler and sets the cookie that it gives.
+func handle(c *fiber.Ctx, k *call) error {
+	if err := c.Next(); err != nil {
+		return err
+	}
+	k.writeCookie(c)
+	return nil
 }
 
 // admitBody refuses by header alone, before anything of the body but its beginning was read. A body in chunks shows its size later.

@@ -5,14 +5,18 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/haisu-trace/haisu/internal/access"
 	"github.com/haisu-trace/haisu/internal/casefile"
 	"github.com/haisu-trace/haisu/internal/casefile/deadline"
+	"github.com/haisu-trace/haisu/internal/consumer"
+	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/lang"
 	"github.com/haisu-trace/haisu/internal/trace"
 	"github.com/haisu-trace/haisu/internal/warning"
@@ -37,6 +41,87 @@ func (e AlertReasonCode) Valid() bool {
 	case AlertReasonCodeSubscription:
 		return true
 	case AlertReasonCodeToldBefore:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApprovalStep.
+const (
+	ApprovalStepAmend   ApprovalStep = "amend"
+	ApprovalStepLift    ApprovalStep = "lift"
+	ApprovalStepPublish ApprovalStep = "publish"
+	ApprovalStepRetract ApprovalStep = "retract"
+)
+
+// Valid indicates whether the value is a known member of the ApprovalStep enum.
+func (e ApprovalStep) Valid() bool {
+	switch e {
+	case ApprovalStepAmend:
+		return true
+	case ApprovalStepLift:
+		return true
+	case ApprovalStepPublish:
+		return true
+	case ApprovalStepRetract:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApprovalState.
+const (
+	ApprovalStateApproved  ApprovalState = "approved"
+	ApprovalStateDone      ApprovalState = "done"
+	ApprovalStateExpired   ApprovalState = "expired"
+	ApprovalStateFailed    ApprovalState = "failed"
+	ApprovalStatePending   ApprovalState = "pending"
+	ApprovalStateRejected  ApprovalState = "rejected"
+	ApprovalStateWithdrawn ApprovalState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the ApprovalState enum.
+func (e ApprovalState) Valid() bool {
+	switch e {
+	case ApprovalStateApproved:
+		return true
+	case ApprovalStateDone:
+		return true
+	case ApprovalStateExpired:
+		return true
+	case ApprovalStateFailed:
+		return true
+	case ApprovalStatePending:
+		return true
+	case ApprovalStateRejected:
+		return true
+	case ApprovalStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AuditEntryPhase.
+const (
+	AuditEntryPhaseAttempt AuditEntryPhase = "attempt"
+	AuditEntryPhaseDone    AuditEntryPhase = "done"
+	AuditEntryPhaseFailed  AuditEntryPhase = "failed"
+	AuditEntryPhaseRead    AuditEntryPhase = "read"
+)
+
+// Valid indicates whether the value is a known member of the AuditEntryPhase enum.
+func (e AuditEntryPhase) Valid() bool {
+	switch e {
+	case AuditEntryPhaseAttempt:
+		return true
+	case AuditEntryPhaseDone:
+		return true
+	case AuditEntryPhaseFailed:
+		return true
+	case AuditEntryPhaseRead:
 		return true
 	default:
 		return false
@@ -178,6 +263,45 @@ func (e ComplaintStep) Valid() bool {
 	}
 }
 
+// Defines values for FirmKind.
+const (
+	FirmKindAuthority            FirmKind = "authority"
+	FirmKindCarrier              FirmKind = "carrier"
+	FirmKindCrossBorderEcommerce FirmKind = "cross_border_ecommerce"
+	FirmKindDomesticAgent        FirmKind = "domestic_agent"
+	FirmKindDutyFree             FirmKind = "duty_free"
+	FirmKindImporter             FirmKind = "importer"
+	FirmKindPlatform             FirmKind = "platform"
+	FirmKindProducer             FirmKind = "producer"
+	FirmKindWarehouse            FirmKind = "warehouse"
+)
+
+// Valid indicates whether the value is a known member of the FirmKind enum.
+func (e FirmKind) Valid() bool {
+	switch e {
+	case FirmKindAuthority:
+		return true
+	case FirmKindCarrier:
+		return true
+	case FirmKindCrossBorderEcommerce:
+		return true
+	case FirmKindDomesticAgent:
+		return true
+	case FirmKindDutyFree:
+		return true
+	case FirmKindImporter:
+		return true
+	case FirmKindPlatform:
+		return true
+	case FirmKindProducer:
+		return true
+	case FirmKindWarehouse:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FirmNameKind.
 const (
 	FirmNameKindAuthority            FirmNameKind = "authority"
@@ -310,6 +434,30 @@ func (e LanguageTag) Valid() bool {
 	}
 }
 
+// Defines values for Matter.
+const (
+	MatterComplaint Matter = "complaint"
+	MatterResale    Matter = "resale"
+	MatterTip       Matter = "tip"
+	MatterWarning   Matter = "warning"
+)
+
+// Valid indicates whether the value is a known member of the Matter enum.
+func (e Matter) Valid() bool {
+	switch e {
+	case MatterComplaint:
+		return true
+	case MatterResale:
+		return true
+	case MatterTip:
+		return true
+	case MatterWarning:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MessageKind.
 const (
 	MessageKindAlert   MessageKind = "alert"
@@ -391,30 +539,18 @@ func (e Provenance) Valid() bool {
 	}
 }
 
-// Defines values for Role.
+// Defines values for Stage.
 const (
-	RoleAdministrator Role = "administrator"
-	RoleAuditor       Role = "auditor"
-	RoleOfficer       Role = "officer"
-	RolePublisher     Role = "publisher"
-	RoleRegistrar     Role = "registrar"
-	RoleViewer        Role = "viewer"
+	StageMarket Stage = "market"
+	StagePort   Stage = "port"
 )
 
-// Valid indicates whether the value is a known member of the Role enum.
-func (e Role) Valid() bool {
+// Valid indicates whether the value is a known member of the Stage enum.
+func (e Stage) Valid() bool {
 	switch e {
-	case RoleAdministrator:
+	case StageMarket:
 		return true
-	case RoleAuditor:
-		return true
-	case RoleOfficer:
-		return true
-	case RolePublisher:
-		return true
-	case RoleRegistrar:
-		return true
-	case RoleViewer:
+	case StagePort:
 		return true
 	default:
 		return false
@@ -475,6 +611,27 @@ func (e WarningStatus) Valid() bool {
 	}
 }
 
+// AcceptanceInput defines model for AcceptanceInput.
+type AcceptanceInput struct {
+	// Label What the firm calls it.
+	Label KeyLabel `json:"label"`
+
+	// Token The token of a one-time link.
+	//
+	// Example: hi_0123456789abcdefghjkmnpqrstvwxyz
+	Token LinkToken `json:"token"`
+}
+
+// AcceptedInvitation defines model for AcceptedInvitation.
+type AcceptedInvitation struct {
+	// Firm A firm.
+	//
+	// Example: cdf-haikou
+	Firm FirmId   `json:"firm"`
+	Live GivenKey `json:"live"`
+	Test GivenKey `json:"test"`
+}
+
 // Alert One message of a warning, for this device.
 type Alert struct {
 	// Kind 首次发布, 更新, 解除, 撤销.
@@ -526,12 +683,278 @@ type AlertReason struct {
 // AlertReasonCode defines model for AlertReason.Code.
 type AlertReasonCode string
 
+// Approval What one operator asks another to approve. 四眼复核。
+type Approval struct {
+	Authority string `json:"authority"`
+
+	// By The login of who asks.
+	By     string `json:"by"`
+	ByName string `json:"by_name,omitempty,omitzero"`
+
+	// Category A product category: 香水, 护肤品, 彩妆, 洗护发用品, 烈酒, 葡萄酒, 婴幼儿配方乳粉, 乳制品, 保健食品, 巧克力, 糖果糕点, 肉类水产, 果蔬, 茶和咖啡, 其他食品,
+	// 手表, 首饰, 箱包, 服装鞋帽, 玩具, 婴童用品, 电子产品, 家用电器, 太阳镜, 体育用品, 医疗器械, 药品, 宠物食品, 机动车, 其他商品.
+	Category Category `json:"category,omitempty,omitzero"`
+
+	// Content What an officer writes and the public reads.
+	Content WarningContent `json:"content,omitempty,omitzero"`
+	Decided time.Time      `json:"decided,omitempty,omitzero"`
+
+	// DecidedBy The login of who decided.
+	DecidedBy   string    `json:"decided_by,omitempty,omitzero"`
+	DecidedName string    `json:"decided_name,omitempty,omitzero"`
+	Expires     time.Time `json:"expires"`
+
+	// Failure The `code` of what is in the way of it.
+	Failure string `json:"failure,omitempty,omitzero"`
+
+	// Id A request for approval.
+	//
+	// Example: ap_5q8t1w4z7c0f3j6m9p2s5v8y-1
+	Id ApprovalId `json:"id"`
+
+	// Level The grade of a warning, worst first: 红色 Ⅰ, 橙色 Ⅱ, 黄色 Ⅲ, 蓝色 Ⅳ.
+	Level Level `json:"level,omitempty,omitzero"`
+
+	// MessageReason Why. Needed in both languages; for a retraction it is the correction that people read.
+	MessageReason WarningReason `json:"message_reason,omitempty,omitzero"`
+
+	// Reason Why it was decided so.
+	Reason    string    `json:"reason,omitempty,omitzero"`
+	Requested time.Time `json:"requested"`
+
+	// Result What came of it: the message that was published, as its warning's number, a slash and its revision.
+	Result string `json:"result,omitempty,omitzero"`
+
+	// Revision What it is about: the revision of the draft, or the last message. It is not carried out on another.
+	Revision int64 `json:"revision"`
+
+	// State 待复核, 已同意, 已执行, 未能执行, 已驳回, 已撤回, 已过期. `approved` becomes `done` when it is carried out, or `failed` when it no longer can be.
+	State ApprovalState `json:"state"`
+
+	// Step 发布, 更新, 解除, 撤销.
+	Step ApprovalStep `json:"step"`
+
+	// Warning Example: HN-2026-000007
+	Warning WarningNo `json:"warning"`
+}
+
+// ApprovalStep 发布, 更新, 解除, 撤销.
+type ApprovalStep string
+
+// ApprovalId A request for approval.
+//
+// Example: ap_5q8t1w4z7c0f3j6m9p2s5v8y-1
+type ApprovalId = string
+
+// ApprovalList defines model for ApprovalList.
+type ApprovalList struct {
+	Items []Approval `json:"items"`
+
+	// Next An opaque position in a list.
+	Next Cursor `json:"next,omitempty,omitzero"`
+}
+
+// ApprovalState 待复核, 已同意, 已执行, 未能执行, 已驳回, 已撤回, 已过期. `approved` becomes `done` when it is carried out, or `failed` when it no longer can be.
+type ApprovalState string
+
+// AuditCheckpoint The end of the audit trail.
+type AuditCheckpoint struct {
+	At time.Time `json:"at"`
+
+	// Hash Of the last entry.
+	Hash string `json:"hash"`
+
+	// Mac Keyed; `api verify` checks it.
+	Mac string `json:"mac"`
+
+	// Seq The last entry; 0 in an empty trail.
+	Seq int64 `json:"seq"`
+}
+
+// AuditDigest Stands for a document that is too large for the trail.
+type AuditDigest struct {
+	Bytes int `json:"bytes"`
+
+	// Sha256 Hexadecimal.
+	Sha256 string `json:"sha256"`
+}
+
+// AuditDocument A document as it was stored, with personal fields sealed.
+type AuditDocument = json.RawMessage
+
+// AuditEntry One entry of the audit trail. An act has two: its `attempt`, which stands there before the act begins, and its end, `done` or `failed`, with the attempt's number. A read of
+// personal data has one.
+type AuditEntry struct {
+	// Action The operation by its `operationId`, or a command.
+	Action string `json:"action"`
+	Actor  string `json:"actor"`
+
+	// After A document as it was stored, with personal fields sealed.
+	After AuditDocument `json:"after,omitempty,omitzero"`
+
+	// AfterDigest Stands for a document that is too large for the trail.
+	AfterDigest AuditDigest `json:"after_digest,omitempty,omitzero"`
+	At          time.Time   `json:"at"`
+
+	// Attempt The number of the attempt that ended.
+	Attempt int64 `json:"attempt,omitempty,omitzero"`
+
+	// Authority The body that the operator acted for.
+	Authority string `json:"authority,omitempty,omitzero"`
+
+	// Before A document as it was stored, with personal fields sealed.
+	Before AuditDocument `json:"before,omitempty,omitzero"`
+
+	// BeforeDigest Stands for a document that is too large for the trail.
+	BeforeDigest AuditDigest `json:"before_digest,omitempty,omitzero"`
+
+	// From The network address, as long as it is kept.
+	From string `json:"from,omitempty,omitzero"`
+
+	// Hash What chains it to the entry before.
+	Hash string `json:"hash,omitempty,omitzero"`
+
+	// Outcome Of what failed: the `code` of the problem. Of an attempt: `done`, `failed` or `unknown`.
+	Outcome   string          `json:"outcome,omitempty,omitzero"`
+	Phase     AuditEntryPhase `json:"phase"`
+	RequestId string          `json:"request_id,omitempty,omitzero"`
+	Seq       int64           `json:"seq"`
+
+	// Subject What it was done on.
+	Subject string `json:"subject,omitempty,omitzero"`
+	Why     string `json:"why,omitempty,omitzero"`
+}
+
+// AuditEntryPhase defines model for AuditEntry.Phase.
+type AuditEntryPhase string
+
+// AuditList defines model for AuditList.
+type AuditList struct {
+	Items []AuditEntry `json:"items"`
+
+	// Next An opaque position in a list.
+	Next Cursor `json:"next,omitempty,omitzero"`
+}
+
+// Authority A body and what it is competent for. 主管部门。
+type Authority struct {
+	// Basis The decision or law that says so.
+	Basis       string       `json:"basis,omitempty,omitzero"`
+	Competences []Competence `json:"competences"`
+
+	// From A day, `YYYY-MM-DD`.
+	//
+	// Example: 2026-03-01
+	From Date `json:"from,omitempty,omitzero"`
+
+	// Id An authority.
+	//
+	// Example: hn-amr
+	Id AuthorityId `json:"id"`
+
+	// Kind What kind of body it is, such as `market`, `customs` or `anti_smuggling`.
+	Kind AuthorityKind `json:"kind"`
+
+	// Name A short text by language.
+	//
+	// Example: {"en":"Infant formula stage 1","zh-Hans":"婴儿配方奶粉 1 段"}
+	Name Label `json:"name"`
+
+	// Successor An authority.
+	//
+	// Example: hn-amr
+	Successor AuthorityId `json:"successor,omitempty,omitzero"`
+
+	// To The first day on which it is no more.
+	To string `json:"to,omitempty,omitzero"`
+}
+
+// AuthorityId An authority.
+//
+// Example: hn-amr
+type AuthorityId = string
+
+// AuthorityInput defines model for AuthorityInput.
+type AuthorityInput struct {
+	// Basis The decision or law that says so.
+	Basis       string       `json:"basis,omitempty,omitzero"`
+	Competences []Competence `json:"competences"`
+
+	// From A day, `YYYY-MM-DD`.
+	//
+	// Example: 2026-03-01
+	From Date `json:"from,omitempty,omitzero"`
+
+	// Kind What kind of body it is, such as `market`, `customs` or `anti_smuggling`.
+	Kind AuthorityKind `json:"kind"`
+
+	// Name A short text by language.
+	//
+	// Example: {"en":"Infant formula stage 1","zh-Hans":"婴儿配方奶粉 1 段"}
+	Name Label `json:"name"`
+
+	// Successor An authority.
+	//
+	// Example: hn-amr
+	Successor AuthorityId `json:"successor,omitempty,omitzero"`
+
+	// To A day, `YYYY-MM-DD`.
+	//
+	// Example: 2026-03-01
+	To Date `json:"to,omitempty,omitzero"`
+}
+
+// AuthorityKind What kind of body it is, such as `market`, `customs` or `anti_smuggling`.
+type AuthorityKind = string
+
+// AuthorityList defines model for AuthorityList.
+type AuthorityList struct {
+	Items []Authority `json:"items"`
+
+	// Next An opaque position in a list.
+	Next Cursor `json:"next,omitempty,omitzero"`
+}
+
+// CaseContent What was filed.
+type CaseContent = casefile.NewComplaint
+
+// CaseFile Everything that is kept of a case. Of one that was erased the texts are empty.
+type CaseFile = casefile.Record
+
+// CaseList defines model for CaseList.
+type CaseList struct {
+	Items []Complaint `json:"items"`
+
+	// Next An opaque position in a list.
+	Next Cursor `json:"next,omitempty,omitzero"`
+}
+
 // Category A product category: 香水, 护肤品, 彩妆, 洗护发用品, 烈酒, 葡萄酒, 婴幼儿配方乳粉, 乳制品, 保健食品, 巧克力, 糖果糕点, 肉类水产, 果蔬, 茶和咖啡, 其他食品,
 // 手表, 首饰, 箱包, 服装鞋帽, 玩具, 婴童用品, 电子产品, 家用电器, 太阳镜, 体育用品, 医疗器械, 药品, 宠物食品, 机动车, 其他商品.
 type Category string
 
+// ClassOrAll A product category, or `*` for all.
+type ClassOrAll = string
+
 // Clock A time limit that the law sets. 法定时限。
 type Clock = deadline.Clock
+
+// CodeInput defines model for CodeInput.
+type CodeInput struct {
+	// Code The current code of the authenticator, or a recovery code. Not needed by operators without a second factor.
+	Code LoginCode `json:"code"`
+}
+
+// CompanyPrefix A GS1 company prefix.
+type CompanyPrefix = string
+
+// Competence A part of what a body is competent for. What is left out is not restricted.
+type Competence struct {
+	Classes []Category  `json:"classes,omitempty,omitzero"`
+	Matters []Matter    `json:"matters,omitempty,omitzero"`
+	Places  []PlaceCode `json:"places,omitempty,omitzero"`
+	Stages  []Stage     `json:"stages,omitempty,omitzero"`
+}
 
 // Complaint A complaint as its filer sees it.
 type Complaint = casefile.View
@@ -543,6 +966,17 @@ type ComplaintInput = casefile.NewComplaint
 // ComplaintStep 已收到, 已受理调解中, 不予受理, 已达成调解协议, 调解终止, 已告知双方, 已撤回.
 type ComplaintStep string
 
+// ConfirmationInput defines model for ConfirmationInput.
+type ConfirmationInput struct {
+	// Code The current code of the authenticator, or a recovery code. Not needed by operators without a second factor.
+	Code LoginCode `json:"code"`
+
+	// Token The token of a one-time link.
+	//
+	// Example: hi_0123456789abcdefghjkmnpqrstvwxyz
+	Token LinkToken `json:"token"`
+}
+
 // Contact Who files and how to reach them. Encrypted field by field. 联系方式加密保存。
 type Contact = casefile.Contact
 
@@ -551,6 +985,9 @@ type Contact = casefile.Contact
 // Example: FR
 type Country = string
 
+// Csrf The CSRF token of the session, for `Haisu-CSRF`.
+type Csrf = string
+
 // Cursor An opaque position in a list.
 type Cursor = string
 
@@ -558,6 +995,17 @@ type Cursor = string
 //
 // Example: 2026-03-01
 type Date = string
+
+// DecisionInput defines model for DecisionInput.
+type DecisionInput struct {
+	Approve bool `json:"approve"`
+
+	// Reason Needed to reject.
+	Reason string `json:"reason,omitempty,omitzero"`
+}
+
+// DeviceExport A page of what is kept of a device.
+type DeviceExport = consumer.Export
 
 // DeviceInput defines model for DeviceInput.
 type DeviceInput struct {
@@ -569,15 +1017,139 @@ type DeviceInput struct {
 	Platform Platform    `json:"platform"`
 }
 
+// EndedSessions defines model for EndedSessions.
+type EndedSessions struct {
+	// Ended How many ended.
+	Ended int `json:"ended"`
+}
+
+// Enrolment defines model for Enrolment.
+type Enrolment struct {
+	// Login An operator's log-in name.
+	//
+	// Example: chen.yu
+	Login Login `json:"login"`
+
+	// OtpauthUrl The same, for a QR code.
+	OtpauthUrl string `json:"otpauth_url,omitempty,omitzero"`
+
+	// TotpSecret The secret of the authenticator in base32, for typing.
+	TotpSecret string `json:"totp_secret,omitempty,omitzero"`
+}
+
+// EnrolmentInput defines model for EnrolmentInput.
+type EnrolmentInput struct {
+	// Authority For the first administrator.
+	Authority string `json:"authority,omitempty,omitzero"`
+
+	// Login An operator's log-in name.
+	//
+	// Example: chen.yu
+	Login Login `json:"login,omitempty,omitzero"`
+
+	// Name For the first administrator.
+	Name string `json:"name,omitempty,omitzero"`
+
+	// Password A new password.
+	Password NewPassword `json:"password"`
+
+	// SecondFactor Wanted also where it is not mandatory.
+	SecondFactor bool `json:"second_factor,omitempty,omitzero"`
+
+	// Token The token of a one-time link.
+	//
+	// Example: hi_0123456789abcdefghjkmnpqrstvwxyz
+	Token LinkToken `json:"token"`
+}
+
 // EntityTag A strong entity tag.
 //
 // Example: "draft-1"
 type EntityTag = string
 
+// ExportCursor An opaque position in an export.
+type ExportCursor = string
+
+// ExportedAlert defines model for ExportedAlert.
+type ExportedAlert = consumer.Told
+
+// ExportedDevice defines model for ExportedDevice.
+type ExportedDevice = consumer.Exported
+
+// ExportedExposure defines model for ExportedExposure.
+type ExportedExposure = consumer.Exposure
+
+// ExportedHolding defines model for ExportedHolding.
+type ExportedHolding = consumer.Holding
+
+// ExportedReason defines model for ExportedReason.
+type ExportedReason struct {
+	Certain bool   `json:"certain"`
+	Code    string `json:"code"`
+	Gtin    string `json:"gtin,omitempty,omitzero"`
+	Kind    string `json:"kind,omitempty,omitzero"`
+	Lot     string `json:"lot,omitempty,omitzero"`
+	Serial  string `json:"serial,omitempty,omitzero"`
+	Value   string `json:"value,omitempty,omitzero"`
+}
+
+// ExportedSubscription defines model for ExportedSubscription.
+type ExportedSubscription = consumer.Subscription
+
+// FiledContact defines model for FiledContact.
+type FiledContact = casefile.Contact
+
+// Firm A firm that takes part in trace chains. 追溯参与方。`agent` and `platform` are those of a cross-border seller.
+type Firm = firm.Firm
+
 // FirmId A firm.
 //
 // Example: cdf-haikou
 type FirmId = string
+
+// FirmInput defines model for FirmInput.
+type FirmInput struct {
+	// Agent A firm.
+	//
+	// Example: cdf-haikou
+	Agent FirmId `json:"agent,omitempty,omitzero"`
+
+	// Country ISO 3166-1 alpha-2.
+	//
+	// Example: FR
+	Country Country `json:"country,omitempty,omitzero"`
+	Glns    []Gln   `json:"glns,omitempty,omitzero"`
+
+	// Grants Of others, for which it may commission.
+	Grants []CompanyPrefix `json:"grants,omitempty,omitzero"`
+
+	// Kind 生产商, 进口商, 免税经营者, 跨境电商, 境内代理人, 电商平台, 承运人, 仓储, 主管部门.
+	Kind FirmKind `json:"kind"`
+
+	// Name A short text by language.
+	//
+	// Example: {"en":"Infant formula stage 1","zh-Hans":"婴儿配方奶粉 1 段"}
+	Name Label `json:"name"`
+
+	// Platform A firm.
+	//
+	// Example: cdf-haikou
+	Platform FirmId `json:"platform,omitempty,omitzero"`
+
+	// Prefixes Of which it is the registrant.
+	Prefixes []CompanyPrefix `json:"prefixes,omitempty,omitzero"`
+}
+
+// FirmKind 生产商, 进口商, 免税经营者, 跨境电商, 境内代理人, 电商平台, 承运人, 仓储, 主管部门.
+type FirmKind string
+
+// FirmList defines model for FirmList.
+type FirmList struct {
+	Items []Firm `json:"items"`
+
+	// Next An opaque position in a list.
+	Next Cursor `json:"next,omitempty,omitzero"`
+}
 
 // FirmName A firm, named to the public.
 type FirmName struct {
@@ -620,6 +1192,18 @@ type ForeignCodesResult struct {
 	// Added How many were not there before.
 	Added int `json:"added"`
 }
+
+// GivenKey defines model for GivenKey.
+type GivenKey struct {
+	// Key A key without its secret.
+	Key Key `json:"key"`
+
+	// Secret What to send as bearer token. Shown once.
+	Secret string `json:"secret"`
+}
+
+// Gln A global location number.
+type Gln = string
 
 // Gtin A product number. Written with 14 digits.
 //
@@ -734,6 +1318,75 @@ type IssuedCodes struct {
 	Lot Lot `json:"lot"`
 }
 
+// Key A key without its secret.
+type Key struct {
+	Created time.Time `json:"created"`
+
+	// CreatedBy Who gave it.
+	CreatedBy string `json:"created_by,omitempty,omitzero"`
+
+	// Firm A firm.
+	//
+	// Example: cdf-haikou
+	Firm FirmId `json:"firm"`
+
+	// Id A key.
+	//
+	// Example: 7k2m9q4t
+	Id    KeyId  `json:"id"`
+	Label string `json:"label"`
+
+	// LastUsed To the minute.
+	LastUsed time.Time `json:"last_used,omitempty,omitzero"`
+
+	// NotAfter When it ends by itself.
+	NotAfter time.Time `json:"not_after,omitempty,omitzero"`
+
+	// Prefix How it begins, to tell it from others.
+	Prefix string `json:"prefix"`
+
+	// ReplacedBy A key.
+	//
+	// Example: 7k2m9q4t
+	ReplacedBy KeyId `json:"replaced_by,omitempty,omitzero"`
+
+	// Revoked When it was ended.
+	Revoked time.Time  `json:"revoked,omitempty,omitzero"`
+	Scopes  []KeyScope `json:"scopes"`
+
+	// Test To the firm's test tenant.
+	Test bool `json:"test"`
+}
+
+// KeyId A key.
+//
+// Example: 7k2m9q4t
+type KeyId = string
+
+// KeyInput defines model for KeyInput.
+type KeyInput struct {
+	// Label What the firm calls it.
+	Label KeyLabel `json:"label"`
+
+	// NotAfter When it ends by itself.
+	NotAfter time.Time  `json:"not_after,omitempty,omitzero"`
+	Scopes   []KeyScope `json:"scopes"`
+
+	// Test To the firm's test tenant.
+	Test bool `json:"test,omitempty,omitzero"`
+}
+
+// KeyLabel What the firm calls it.
+type KeyLabel = string
+
+// KeyList defines model for KeyList.
+type KeyList struct {
+	Items []Key `json:"items"`
+}
+
+// KeyScope A part of what a key may do: products and lots, issuing serials, trace events, the firm's own keys.
+type KeyScope = access.Scope
+
 // Label A short text by language.
 //
 // Example: {"en":"Infant formula stage 1","zh-Hans":"婴儿配方奶粉 1 段"}
@@ -744,6 +1397,29 @@ type LanguageTag string
 
 // Level The grade of a warning, worst first: 红色 Ⅰ, 橙色 Ⅱ, 黄色 Ⅲ, 蓝色 Ⅳ.
 type Level = warning.Level
+
+// Link A one-time link.
+type Link struct {
+	Expires time.Time `json:"expires"`
+
+	// Token The token of a one-time link.
+	//
+	// Example: hi_0123456789abcdefghjkmnpqrstvwxyz
+	Token LinkToken `json:"token"`
+}
+
+// LinkToken The token of a one-time link.
+//
+// Example: hi_0123456789abcdefghjkmnpqrstvwxyz
+type LinkToken = string
+
+// Login An operator's log-in name.
+//
+// Example: chen.yu
+type Login = string
+
+// LoginCode The current code of the authenticator, or a recovery code. Not needed by operators without a second factor.
+type LoginCode = string
 
 // Lot A lot number, in the characters of GS1 (AI 10). Case matters.
 //
@@ -778,8 +1454,30 @@ type LotRecord = trace.Lot
 // LotView A lot as the public sees it, merged over the firms that handle it.
 type LotView = trace.LotView
 
+// Matter 预警, 投诉, 举报, 离岛免税品倒卖.
+type Matter string
+
 // MessageKind 首次发布, 更新, 解除, 撤销.
 type MessageKind string
+
+// NewOperatorInput defines model for NewOperatorInput.
+type NewOperatorInput struct {
+	// Authority The body that the operator acts for.
+	Authority string `json:"authority"`
+
+	// Level The grade of a warning, worst first: 红色 Ⅰ, 橙色 Ⅱ, 黄色 Ⅲ, 蓝色 Ⅳ.
+	Level Level `json:"level,omitempty,omitzero"`
+
+	// Login An operator's log-in name.
+	//
+	// Example: chen.yu
+	Login Login  `json:"login"`
+	Name  string `json:"name"`
+	Roles []Role `json:"roles"`
+}
+
+// NewPassword A new password.
+type NewPassword = string
 
 // Notice What an authority abroad published, in its words.
 type Notice struct {
@@ -824,14 +1522,77 @@ type NoticeList struct {
 // NoticeSource `safety-gate`: the European Union's Safety Gate (欧盟安全门).
 type NoticeSource string
 
-// Operator defines model for Operator.
+// Operator An operator in a session.
 type Operator struct {
 	// Authority The body that the operator acts for.
 	Authority string `json:"authority"`
-	Login     string `json:"login"`
-	Name      string `json:"name"`
-	Roles     []Role `json:"roles"`
+
+	// Classes The product categories that the authority is competent for; `*` for all.
+	Classes []ClassOrAll `json:"classes,omitempty,omitzero"`
+
+	// Level The grade of a warning, worst first: 红色 Ⅰ, 橙色 Ⅱ, 黄色 Ⅲ, 蓝色 Ⅳ.
+	Level Level  `json:"level,omitempty,omitzero"`
+	Login string `json:"login"`
+	Name  string `json:"name"`
+	Roles []Role `json:"roles"`
 }
+
+// OperatorInput An operator as it is to be. Without `level` the operator publishes nothing.
+type OperatorInput struct {
+	// Authority The body that the operator acts for.
+	Authority string `json:"authority"`
+	Disabled  bool   `json:"disabled"`
+
+	// Level The grade of a warning, worst first: 红色 Ⅰ, 橙色 Ⅱ, 黄色 Ⅲ, 蓝色 Ⅳ.
+	Level Level  `json:"level,omitempty,omitzero"`
+	Name  string `json:"name"`
+	Roles []Role `json:"roles"`
+}
+
+// OperatorList defines model for OperatorList.
+type OperatorList struct {
+	Items []OperatorRecord `json:"items"`
+
+	// Next An opaque position in a list.
+	Next Cursor `json:"next,omitempty,omitzero"`
+}
+
+// OperatorRecord An operator as administrators see one.
+type OperatorRecord struct {
+	// Authority The body that the operator acts for.
+	Authority string    `json:"authority"`
+	Created   time.Time `json:"created"`
+	Disabled  bool      `json:"disabled"`
+
+	// Enrolled Whether the invitation was used.
+	Enrolled  bool      `json:"enrolled"`
+	LastLogin time.Time `json:"last_login,omitempty,omitzero"`
+
+	// Level The grade of a warning, worst first: 红色 Ⅰ, 橙色 Ⅱ, 黄色 Ⅲ, 蓝色 Ⅳ.
+	Level Level `json:"level,omitempty,omitzero"`
+
+	// Login An operator's log-in name.
+	//
+	// Example: chen.yu
+	Login Login  `json:"login"`
+	Name  string `json:"name"`
+	Roles []Role `json:"roles"`
+
+	// SecondFactor Whether a second factor is set up.
+	SecondFactor bool `json:"second_factor"`
+}
+
+// PasswordInput defines model for PasswordInput.
+type PasswordInput struct {
+	// New A new password.
+	New NewPassword `json:"new"`
+	Old string      `json:"old"`
+}
+
+// PlaceCode A place by its GB/T 2260 code; a shorter one stands for all places that begin with it.
+//
+// Example: 460100
+type PlaceCode = string
 
 // Platform defines model for Platform.
 type Platform string
@@ -903,6 +1664,14 @@ type Receipt = casefile.Receipt
 // Example: TS-20260302-K7M2QPX
 type ReceiptNo = string
 
+// RecoveryCode Good for one log-in in place of a code of the authenticator.
+type RecoveryCode = string
+
+// RecoveryCodes defines model for RecoveryCodes.
+type RecoveryCodes struct {
+	RecoveryCodes []RecoveryCode `json:"recovery_codes"`
+}
+
 // RegisteredDevice defines model for RegisteredDevice.
 type RegisteredDevice struct {
 	City    string    `json:"city,omitempty,omitzero"`
@@ -918,7 +1687,22 @@ type RegisteredDevice struct {
 }
 
 // Role A part of what an operator may do.
-type Role string
+type Role = access.Role
+
+// RotationInput defines model for RotationInput.
+type RotationInput struct {
+	// OverlapHours How long the old key goes on working.
+	OverlapHours int `json:"overlap_hours"`
+}
+
+// Self defines model for Self.
+type Self struct {
+	// Csrf The CSRF token of the session, for `Haisu-CSRF`.
+	Csrf Csrf `json:"csrf,omitempty,omitzero"`
+
+	// Operator An operator in a session.
+	Operator Operator `json:"operator"`
+}
 
 // Serial A serial number, in the characters of GS1 (AI 21). Case matters.
 //
@@ -927,21 +1711,72 @@ type Serial = string
 
 // Session defines model for Session.
 type Session struct {
-	Expires  time.Time `json:"expires"`
-	Operator Operator  `json:"operator"`
+	// Csrf The CSRF token of the session, for `Haisu-CSRF`.
+	Csrf Csrf `json:"csrf"`
 
-	// Token The session's token. Shown once.
-	Token string `json:"token"`
+	// Device Send it with the next log-in on this device; it then has a count of wrong passwords of its own.
+	Device string `json:"device,omitempty,omitzero"`
+
+	// Expires When it ends at the latest.
+	Expires time.Time `json:"expires"`
+
+	// Id A random ID.
+	Id ShortId `json:"id"`
+
+	// IdleExpires When it ends if it is not used.
+	IdleExpires time.Time `json:"idle_expires"`
+
+	// Operator An operator in a session.
+	Operator Operator `json:"operator"`
+
+	// Token The session's token. Shown once, and not at all with `cookie`.
+	Token string `json:"token,omitempty,omitzero"`
+}
+
+// SessionInfo One of one's own sessions.
+type SessionInfo struct {
+	// Agent The program that logged in.
+	Agent string `json:"agent,omitempty,omitzero"`
+
+	// Current It is the one that asks.
+	Current bool      `json:"current"`
+	Expires time.Time `json:"expires"`
+
+	// Id A random ID.
+	Id ShortId `json:"id"`
+
+	// LastSeen To the minute.
+	LastSeen time.Time `json:"last_seen"`
+
+	// Network The network that it logged in from.
+	Network string    `json:"network,omitempty,omitzero"`
+	Started time.Time `json:"started"`
+}
+
+// SessionInfoList defines model for SessionInfoList.
+type SessionInfoList struct {
+	Items []SessionInfo `json:"items"`
 }
 
 // SessionInput defines model for SessionInput.
 type SessionInput struct {
+	// Code The current code of the authenticator, or a recovery code. Not needed by operators without a second factor.
+	Code LoginCode `json:"code,omitempty,omitzero"`
+
+	// Cookie For browsers: give the session as a cookie and not as `token`.
+	Cookie bool `json:"cookie,omitempty,omitzero"`
+
+	// Device The `device` of an earlier log-in on this device.
+	Device   string `json:"device,omitempty,omitzero"`
 	Login    string `json:"login"`
 	Password string `json:"password"`
-
-	// Totp The current code of the authenticator.
-	Totp string `json:"totp"`
 }
+
+// ShortId A random ID.
+type ShortId = string
+
+// Stage 口岸, 市场.
+type Stage string
 
 // Subscription What to be told of. `min_level` is the lowest level; without it every level counts.
 type Subscription struct {
@@ -1100,6 +1935,21 @@ type WarningTitle = lang.Text
 // AcceptLanguage defines model for AcceptLanguage.
 type AcceptLanguage = string
 
+// ApprovalPath A request for approval.
+//
+// Example: ap_5q8t1w4z7c0f3j6m9p2s5v8y-1
+type ApprovalPath = ApprovalId
+
+// AuthorityPath An authority.
+//
+// Example: hn-amr
+type AuthorityPath = AuthorityId
+
+// FirmPath A firm.
+//
+// Example: cdf-haikou
+type FirmPath = FirmId
+
 // GtinPath A product number. Written with 14 digits.
 //
 // Example: 06901234567892
@@ -1113,8 +1963,18 @@ type IdempotencyKey = string
 // Example: "draft-1"
 type IfMatch = EntityTag
 
+// IfMatchRequired A strong entity tag.
+//
+// Example: "draft-1"
+type IfMatchRequired = EntityTag
+
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
+
+// KeyPath A key.
+//
+// Example: 7k2m9q4t
+type KeyPath = KeyId
 
 // Lang defines model for Lang.
 type Lang = string
@@ -1122,15 +1982,149 @@ type Lang = string
 // Limit defines model for Limit.
 type Limit = int
 
+// LoginPath An operator's log-in name.
+//
+// Example: chen.yu
+type LoginPath = Login
+
 // LotPath A lot number, in the characters of GS1 (AI 10). Case matters.
 //
 // Example: L24A1
 type LotPath = Lot
 
+// Reason defines model for Reason.
+type Reason = string
+
+// ReasonRequired defines model for ReasonRequired.
+type ReasonRequired = string
+
+// ReceiptPath defines model for ReceiptPath.
+type ReceiptPath = string
+
+// AwaitsApproval What one operator asks another to approve. 四眼复核。
+type AwaitsApproval = Approval
+
+// ListApprovalsParams defines parameters for ListApprovals.
+type ListApprovalsParams struct {
+	// State Where the request stands.
+	State ApprovalState `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Limit How many items a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// WithdrawApprovalParams defines parameters for WithdrawApproval.
+type WithdrawApprovalParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
+// DecideApprovalParams defines parameters for DecideApproval.
+type DecideApprovalParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
+// ListAuditParams defines parameters for ListAudit.
+type ListAuditParams struct {
+	// Actor Who: `operator:` and a login, `seller:` with a firm, a slash and a key, or `command:` and a name.
+	Actor string `form:"actor,omitempty" json:"actor,omitempty,omitzero"`
+
+	// Subject What it was done on, such as `warning/HN-2026-000007`.
+	Subject string `form:"subject,omitempty" json:"subject,omitempty,omitzero"`
+
+	// Action The operation by its `operationId`, or a command.
+	Action string `form:"action,omitempty" json:"action,omitempty,omitzero"`
+
+	// From At this time or later.
+	From time.Time `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To Before this time.
+	To time.Time `form:"to,omitempty" json:"to,omitempty,omitzero"`
+
+	// Limit How many items a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListAuthoritiesParams defines parameters for ListAuthorities.
+type ListAuthoritiesParams struct {
+	// Limit How many items a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
+// GetAuthorityParams defines parameters for GetAuthority.
+type GetAuthorityParams struct {
+	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
+// PutAuthorityParams defines parameters for PutAuthority.
+type PutAuthorityParams struct {
+	// IfMatch The `ETag` of the authority as it was seen. 412 if it is no longer that; without it the authority is made, and must not exist.
+	IfMatch EntityTag `json:"If-Match,omitempty,omitzero"`
+
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason ReasonRequired `json:"Haisu-Reason"`
+}
+
+// ListCasesParams defines parameters for ListCases.
+type ListCasesParams struct {
+	// Status The step at which they stand; without it, all that are open.
+	Status ComplaintStep `form:"status,omitempty" json:"status,omitempty,omitzero"`
+
+	// Limit How many items a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// GetCompetenceParams defines parameters for GetCompetence.
+type GetCompetenceParams struct {
+	// Matter What it is about.
+	Matter Matter `form:"matter" json:"matter"`
+
+	// Class The product category.
+	Class Category `form:"class,omitempty" json:"class,omitempty,omitzero"`
+
+	// Stage Where the goods are.
+	Stage Stage `form:"stage,omitempty" json:"stage,omitempty,omitzero"`
+
+	// Place A place by its GB/T 2260 code, such as 460100 for Haikou.
+	Place PlaceCode `form:"place,omitempty" json:"place,omitempty,omitzero"`
+
+	// On The day (Asia/Shanghai); today without it.
+	On Date `form:"on,omitempty" json:"on,omitempty,omitzero"`
+
+	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
 // FileComplaintParams defines parameters for FileComplaint.
 type FileComplaintParams struct {
 	// IdempotencyKey A value that the client makes at random for one intended request and sends again with every repetition of it.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ExportDeviceParams defines parameters for ExportDevice.
+type ExportDeviceParams struct {
+	// Limit How many items a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next` of the page before.
+	Cursor ExportCursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
 // ListAlertsParams defines parameters for ListAlerts.
@@ -1163,6 +2157,48 @@ type ListHoldingsParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// ListFirmsParams defines parameters for ListFirms.
+type ListFirmsParams struct {
+	// Kind Only firms of a kind.
+	Kind FirmKind `form:"kind,omitempty" json:"kind,omitempty,omitzero"`
+
+	// Limit How many items a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// PutFirmParams defines parameters for PutFirm.
+type PutFirmParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
+// InviteFirmParams defines parameters for InviteFirm.
+type InviteFirmParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
+// AddKeyParams defines parameters for AddKey.
+type AddKeyParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
+// EndKeyParams defines parameters for EndKey.
+type EndKeyParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
+// RotateKeyParams defines parameters for RotateKey.
+type RotateKeyParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
 // ListNoticesParams defines parameters for ListNotices.
 type ListNoticesParams struct {
 	// Source Where notices come from, for the newest first.
@@ -1184,6 +2220,66 @@ type ListNoticesParams struct {
 	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
 }
 
+// PutPasswordParams defines parameters for PutPassword.
+type PutPasswordParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
+// NewRecoveryCodesParams defines parameters for NewRecoveryCodes.
+type NewRecoveryCodesParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
+// EndOtherSessionsParams defines parameters for EndOtherSessions.
+type EndOtherSessionsParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
+// EndOwnSessionParams defines parameters for EndOwnSession.
+type EndOwnSessionParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
+// ListOperatorsParams defines parameters for ListOperators.
+type ListOperatorsParams struct {
+	// Limit How many items a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// InviteOperatorParams defines parameters for InviteOperator.
+type InviteOperatorParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
+// GetOperatorParams defines parameters for GetOperator.
+type GetOperatorParams struct {
+	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
+// ChangeOperatorParams defines parameters for ChangeOperator.
+type ChangeOperatorParams struct {
+	// IfMatch The `ETag` of what is to be changed, as it was seen. 412 if it is no longer that.
+	IfMatch IfMatchRequired `json:"If-Match"`
+
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason ReasonRequired `json:"Haisu-Reason"`
+}
+
+// EndOperatorSessionsParams defines parameters for EndOperatorSessions.
+type EndOperatorSessionsParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason ReasonRequired `json:"Haisu-Reason"`
+}
+
 // GetProductParams defines parameters for GetProduct.
 type GetProductParams struct {
 	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
@@ -1200,6 +2296,12 @@ type GetLotParams struct {
 type IssueCodesParams struct {
 	// IdempotencyKey A value that the client makes at random for one intended request and sends again with every repetition of it.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// DeleteSessionParams defines parameters for DeleteSession.
+type DeleteSessionParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
 }
 
 // ListWarningsParams defines parameters for ListWarnings.
@@ -1238,6 +2340,12 @@ type ListWarningsParams struct {
 	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
 }
 
+// CreateWarningParams defines parameters for CreateWarning.
+type CreateWarningParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
 // GetWarningParams defines parameters for GetWarning.
 type GetWarningParams struct {
 	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
@@ -1248,40 +2356,61 @@ type GetWarningParams struct {
 type UpdateWarningParams struct {
 	// IfMatch The `ETag` that the draft came with. 412 if it is no longer that.
 	IfMatch EntityTag `json:"If-Match"`
+
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
 }
 
 // LiftWarningParams defines parameters for LiftWarning.
 type LiftWarningParams struct {
-	// IfMatch The `ETag` of the warning as the officer has seen it. 412 if it is no longer that; without it, whatever stands is meant.
+	// IfMatch The `ETag` of what is to be changed, as it was seen. 412 if it is no longer that; without it, whatever stands is meant.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
 	// IdempotencyKey A value that the client makes at random for one intended request and sends again with every repetition of it.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
 }
 
 // AmendWarningParams defines parameters for AmendWarning.
 type AmendWarningParams struct {
-	// IfMatch The `ETag` of the warning as the officer has seen it. 412 if it is no longer that; without it, whatever stands is meant.
+	// IfMatch The `ETag` of what is to be changed, as it was seen. 412 if it is no longer that; without it, whatever stands is meant.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
 	// IdempotencyKey A value that the client makes at random for one intended request and sends again with every repetition of it.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
 }
 
 // PublishWarningParams defines parameters for PublishWarning.
 type PublishWarningParams struct {
-	// IfMatch The `ETag` of the warning as the officer has seen it. 412 if it is no longer that; without it, whatever stands is meant.
+	// IfMatch The `ETag` of what is to be changed, as it was seen. 412 if it is no longer that; without it, whatever stands is meant.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
 }
 
 // RetractWarningParams defines parameters for RetractWarning.
 type RetractWarningParams struct {
-	// IfMatch The `ETag` of the warning as the officer has seen it. 412 if it is no longer that; without it, whatever stands is meant.
+	// IfMatch The `ETag` of what is to be changed, as it was seen. 412 if it is no longer that; without it, whatever stands is meant.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 
 	// IdempotencyKey A value that the client makes at random for one intended request and sends again with every repetition of it.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
 }
+
+// DecideApprovalJSONRequestBody defines body for DecideApproval for application/json ContentType.
+type DecideApprovalJSONRequestBody = DecisionInput
+
+// PutAuthorityJSONRequestBody defines body for PutAuthority for application/json ContentType.
+type PutAuthorityJSONRequestBody = AuthorityInput
 
 // FileComplaintJSONRequestBody defines body for FileComplaint for application/json ContentType.
 type FileComplaintJSONRequestBody = ComplaintInput
@@ -1297,6 +2426,36 @@ type PutSubscriptionsJSONRequestBody = Subscriptions
 
 // RegisterDeviceJSONRequestBody defines body for RegisterDevice for application/json ContentType.
 type RegisterDeviceJSONRequestBody = DeviceInput
+
+// StartEnrolmentJSONRequestBody defines body for StartEnrolment for application/json ContentType.
+type StartEnrolmentJSONRequestBody = EnrolmentInput
+
+// ConfirmEnrolmentJSONRequestBody defines body for ConfirmEnrolment for application/json ContentType.
+type ConfirmEnrolmentJSONRequestBody = ConfirmationInput
+
+// PutFirmJSONRequestBody defines body for PutFirm for application/json ContentType.
+type PutFirmJSONRequestBody = FirmInput
+
+// AddKeyJSONRequestBody defines body for AddKey for application/json ContentType.
+type AddKeyJSONRequestBody = KeyInput
+
+// RotateKeyJSONRequestBody defines body for RotateKey for application/json ContentType.
+type RotateKeyJSONRequestBody = RotationInput
+
+// AcceptInvitationJSONRequestBody defines body for AcceptInvitation for application/json ContentType.
+type AcceptInvitationJSONRequestBody = AcceptanceInput
+
+// PutPasswordJSONRequestBody defines body for PutPassword for application/json ContentType.
+type PutPasswordJSONRequestBody = PasswordInput
+
+// NewRecoveryCodesJSONRequestBody defines body for NewRecoveryCodes for application/json ContentType.
+type NewRecoveryCodesJSONRequestBody = CodeInput
+
+// InviteOperatorJSONRequestBody defines body for InviteOperator for application/json ContentType.
+type InviteOperatorJSONRequestBody = NewOperatorInput
+
+// ChangeOperatorJSONRequestBody defines body for ChangeOperator for application/json ContentType.
+type ChangeOperatorJSONRequestBody = OperatorInput
 
 // PutProductJSONRequestBody defines body for PutProduct for application/json ContentType.
 type PutProductJSONRequestBody = ProductInput
@@ -1330,12 +2489,60 @@ type RetractWarningJSONRequestBody = WarningEnd
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListApprovals List what waits for a second pair of eyes
+	// (GET /v1/approvals)
+	ListApprovals(c *fiber.Ctx, params ListApprovalsParams) error
+	// WithdrawApproval Withdraw a request for approval
+	// (DELETE /v1/approvals/{id})
+	WithdrawApproval(c *fiber.Ctx, id ApprovalPath, params WithdrawApprovalParams) error
+	// GetApproval Read a request for approval
+	// (GET /v1/approvals/{id})
+	GetApproval(c *fiber.Ctx, id ApprovalPath) error
+	// DecideApproval Approve or reject
+	// (POST /v1/approvals/{id}/decision)
+	DecideApproval(c *fiber.Ctx, id ApprovalPath, params DecideApprovalParams) error
+	// ListAudit Read the audit trail
+	// (GET /v1/audit)
+	ListAudit(c *fiber.Ctx, params ListAuditParams) error
+	// GetAuditCheckpoint The end of the audit trail
+	// (GET /v1/audit/checkpoint)
+	GetAuditCheckpoint(c *fiber.Ctx) error
+	// ListAuthorities List authorities
+	// (GET /v1/authorities)
+	ListAuthorities(c *fiber.Ctx, params ListAuthoritiesParams) error
+	// GetAuthority Read an authority
+	// (GET /v1/authorities/{id})
+	GetAuthority(c *fiber.Ctx, id AuthorityPath, params GetAuthorityParams) error
+	// PutAuthority Write an authority
+	// (PUT /v1/authorities/{id})
+	PutAuthority(c *fiber.Ctx, id AuthorityPath, params PutAuthorityParams) error
+	// ListCases The queue of cases
+	// (GET /v1/cases)
+	ListCases(c *fiber.Ctx, params ListCasesParams) error
+	// GetCase Read a case
+	// (GET /v1/cases/{no})
+	GetCase(c *fiber.Ctx, no ReceiptNo) error
+	// GetCompetence Find the competent authority
+	// (GET /v1/competence)
+	GetCompetence(c *fiber.Ctx, params GetCompetenceParams) error
 	// FileComplaint File a complaint
 	// (POST /v1/complaints)
 	FileComplaint(c *fiber.Ctx, params FileComplaintParams) error
+	// EraseComplaint Withdraw and erase a complaint
+	// (DELETE /v1/complaints/{receipt})
+	EraseComplaint(c *fiber.Ctx, receipt ReceiptPath) error
 	// GetComplaint Follow a complaint
 	// (GET /v1/complaints/{receipt})
-	GetComplaint(c *fiber.Ctx, receipt string) error
+	GetComplaint(c *fiber.Ctx, receipt ReceiptPath) error
+	// ExportComplaint Export a complaint
+	// (GET /v1/complaints/{receipt}/export)
+	ExportComplaint(c *fiber.Ctx, receipt ReceiptPath) error
+	// EraseDevice Erase the device
+	// (DELETE /v1/device)
+	EraseDevice(c *fiber.Ctx) error
+	// ExportDevice Export what is kept of the device
+	// (GET /v1/device)
+	ExportDevice(c *fiber.Ctx, params ExportDeviceParams) error
 	// ListAlerts The inbox
 	// (GET /v1/device/alerts)
 	ListAlerts(c *fiber.Ctx, params ListAlertsParams) error
@@ -1357,9 +2564,75 @@ type ServerInterface interface {
 	// RegisterDevice Register a device
 	// (POST /v1/devices)
 	RegisterDevice(c *fiber.Ctx) error
+	// StartEnrolment Begin to enrol
+	// (POST /v1/enrolments)
+	StartEnrolment(c *fiber.Ctx) error
+	// ConfirmEnrolment Confirm the authenticator
+	// (POST /v1/enrolments/confirmation)
+	ConfirmEnrolment(c *fiber.Ctx) error
+	// ListFirms List firms
+	// (GET /v1/firms)
+	ListFirms(c *fiber.Ctx, params ListFirmsParams) error
+	// GetFirm Read a firm
+	// (GET /v1/firms/{id})
+	GetFirm(c *fiber.Ctx, id FirmPath) error
+	// PutFirm Write a firm
+	// (PUT /v1/firms/{id})
+	PutFirm(c *fiber.Ctx, id FirmPath, params PutFirmParams) error
+	// InviteFirm Invite a firm
+	// (POST /v1/firms/{id}/invitations)
+	InviteFirm(c *fiber.Ctx, id FirmPath, params InviteFirmParams) error
+	// ListKeys List a firm's keys
+	// (GET /v1/firms/{id}/keys)
+	ListKeys(c *fiber.Ctx, id FirmPath) error
+	// AddKey Give a firm another key
+	// (POST /v1/firms/{id}/keys)
+	AddKey(c *fiber.Ctx, id FirmPath, params AddKeyParams) error
+	// EndKey End a key
+	// (DELETE /v1/firms/{id}/keys/{key})
+	EndKey(c *fiber.Ctx, id FirmPath, key KeyPath, params EndKeyParams) error
+	// RotateKey Rotate a key
+	// (POST /v1/firms/{id}/keys/{key}/rotation)
+	RotateKey(c *fiber.Ctx, id FirmPath, key KeyPath, params RotateKeyParams) error
+	// AcceptInvitation Accept an invitation
+	// (POST /v1/invitations/acceptance)
+	AcceptInvitation(c *fiber.Ctx) error
 	// ListNotices List and search notices from abroad
 	// (GET /v1/notices)
 	ListNotices(c *fiber.Ctx, params ListNoticesParams) error
+	// GetSelf Who am I
+	// (GET /v1/operator)
+	GetSelf(c *fiber.Ctx) error
+	// PutPassword Change my password
+	// (PUT /v1/operator/password)
+	PutPassword(c *fiber.Ctx, params PutPasswordParams) error
+	// NewRecoveryCodes Get new recovery codes
+	// (POST /v1/operator/recovery-codes)
+	NewRecoveryCodes(c *fiber.Ctx, params NewRecoveryCodesParams) error
+	// EndOtherSessions Log out everywhere else
+	// (DELETE /v1/operator/sessions)
+	EndOtherSessions(c *fiber.Ctx, params EndOtherSessionsParams) error
+	// ListOwnSessions List my sessions
+	// (GET /v1/operator/sessions)
+	ListOwnSessions(c *fiber.Ctx) error
+	// EndOwnSession Log out on one device
+	// (DELETE /v1/operator/sessions/{id})
+	EndOwnSession(c *fiber.Ctx, id ShortId, params EndOwnSessionParams) error
+	// ListOperators List operators
+	// (GET /v1/operators)
+	ListOperators(c *fiber.Ctx, params ListOperatorsParams) error
+	// InviteOperator Add an operator
+	// (POST /v1/operators)
+	InviteOperator(c *fiber.Ctx, params InviteOperatorParams) error
+	// GetOperator Read an operator
+	// (GET /v1/operators/{login})
+	GetOperator(c *fiber.Ctx, login LoginPath, params GetOperatorParams) error
+	// ChangeOperator Change an operator
+	// (PUT /v1/operators/{login})
+	ChangeOperator(c *fiber.Ctx, login LoginPath, params ChangeOperatorParams) error
+	// EndOperatorSessions Log an operator out everywhere
+	// (DELETE /v1/operators/{login}/sessions)
+	EndOperatorSessions(c *fiber.Ctx, login LoginPath, params EndOperatorSessionsParams) error
 	// GetProduct Read a product
 	// (GET /v1/products/{gtin})
 	GetProduct(c *fiber.Ctx, gtin GtinPath, params GetProductParams) error
@@ -1383,13 +2656,13 @@ type ServerInterface interface {
 	CreateSession(c *fiber.Ctx) error
 	// DeleteSession Log out
 	// (DELETE /v1/sessions/current)
-	DeleteSession(c *fiber.Ctx) error
+	DeleteSession(c *fiber.Ctx, params DeleteSessionParams) error
 	// ListWarnings List and search warnings
 	// (GET /v1/warnings)
 	ListWarnings(c *fiber.Ctx, params ListWarningsParams) error
 	// CreateWarning Draft a warning
 	// (POST /v1/warnings)
-	CreateWarning(c *fiber.Ctx) error
+	CreateWarning(c *fiber.Ctx, params CreateWarningParams) error
 	// GetWarning Read a warning and its history
 	// (GET /v1/warnings/{no})
 	GetWarning(c *fiber.Ctx, no WarningNo, params GetWarningParams) error
@@ -1418,6 +2691,633 @@ type ServerInterfaceWrapper struct {
 
 type MiddlewareFunc fiber.Handler
 type HandlerMiddlewareFunc func(c *fiber.Ctx, next fiber.Handler) error
+
+// ListApprovals operation middleware
+func (siw *ServerInterfaceWrapper) ListApprovals(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListApprovalsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", query, &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter state: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter limit: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter cursor: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListApprovals(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// WithdrawApproval operation middleware
+func (siw *ServerInterfaceWrapper) WithdrawApproval(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ApprovalPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Params("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter id: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WithdrawApprovalParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.WithdrawApproval(c, id, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetApproval operation middleware
+func (siw *ServerInterfaceWrapper) GetApproval(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ApprovalPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Params("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter id: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetApproval(c, id)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// DecideApproval operation middleware
+func (siw *ServerInterfaceWrapper) DecideApproval(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ApprovalPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Params("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter id: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DecideApprovalParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.DecideApproval(c, id, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ListAudit operation middleware
+func (siw *ServerInterfaceWrapper) ListAudit(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", query, &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter actor: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "subject" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "subject", query, &params.Subject, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter subject: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "action", query, &params.Action, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter action: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", query, &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter from: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", query, &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter to: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter limit: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter cursor: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListAudit(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetAuditCheckpoint operation middleware
+func (siw *ServerInterfaceWrapper) GetAuditCheckpoint(c *fiber.Ctx) error {
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetAuditCheckpoint(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ListAuthorities operation middleware
+func (siw *ServerInterfaceWrapper) ListAuthorities(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuthoritiesParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter limit: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter cursor: %w", err).Error())
+	}
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName If-None-Match, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err).Error())
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListAuthorities(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetAuthority operation middleware
+func (siw *ServerInterfaceWrapper) GetAuthority(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id AuthorityPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Params("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter id: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetAuthorityParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName If-None-Match, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err).Error())
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetAuthority(c, id, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// PutAuthority operation middleware
+func (siw *ServerInterfaceWrapper) PutAuthority(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id AuthorityPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Params("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter id: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutAuthorityParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch EntityTag
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName If-Match, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter If-Match: %w", err).Error())
+		}
+
+		params.IfMatch = IfMatch
+
+	}
+
+	// ------------- Required header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason ReasonRequired
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	} else {
+		return fiber.NewError(fiber.StatusBadRequest, "Header parameter Haisu-Reason is required, but not found")
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.PutAuthority(c, id, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ListCases operation middleware
+func (siw *ServerInterfaceWrapper) ListCases(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCasesParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", query, &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter status: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter limit: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter cursor: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListCases(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetCase operation middleware
+func (siw *ServerInterfaceWrapper) GetCase(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "no" -------------
+	var no ReceiptNo
+
+	err = runtime.BindStyledParameterWithOptions("simple", "no", c.Params("no"), &no, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter no: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetCase(c, no)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetCompetence operation middleware
+func (siw *ServerInterfaceWrapper) GetCompetence(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCompetenceParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Required query parameter "matter" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "matter", query, &params.Matter, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter matter: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "class" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "class", query, &params.Class, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter class: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "stage" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "stage", query, &params.Stage, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter stage: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "place" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "place", query, &params.Place, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter place: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "on" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "on", query, &params.On, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter on: %w", err).Error())
+	}
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName If-None-Match, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err).Error())
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetCompetence(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
 
 // FileComplaint operation middleware
 func (siw *ServerInterfaceWrapper) FileComplaint(c *fiber.Ctx) error {
@@ -1462,6 +3362,35 @@ func (siw *ServerInterfaceWrapper) FileComplaint(c *fiber.Ctx) error {
 	return handler(c)
 }
 
+// EraseComplaint operation middleware
+func (siw *ServerInterfaceWrapper) EraseComplaint(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "receipt" -------------
+	var receipt ReceiptPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "receipt", c.Params("receipt"), &receipt, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter receipt: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.EraseComplaint(c, receipt)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // GetComplaint operation middleware
 func (siw *ServerInterfaceWrapper) GetComplaint(c *fiber.Ctx) error {
 
@@ -1469,7 +3398,7 @@ func (siw *ServerInterfaceWrapper) GetComplaint(c *fiber.Ctx) error {
 	_ = err
 
 	// ------------- Path parameter "receipt" -------------
-	var receipt string
+	var receipt ReceiptPath
 
 	err = runtime.BindStyledParameterWithOptions("simple", "receipt", c.Params("receipt"), &receipt, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
 	if err != nil {
@@ -1478,6 +3407,97 @@ func (siw *ServerInterfaceWrapper) GetComplaint(c *fiber.Ctx) error {
 
 	handler := func(c *fiber.Ctx) error {
 		return siw.Handler.GetComplaint(c, receipt)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ExportComplaint operation middleware
+func (siw *ServerInterfaceWrapper) ExportComplaint(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "receipt" -------------
+	var receipt ReceiptPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "receipt", c.Params("receipt"), &receipt, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter receipt: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ExportComplaint(c, receipt)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// EraseDevice operation middleware
+func (siw *ServerInterfaceWrapper) EraseDevice(c *fiber.Ctx) error {
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.EraseDevice(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ExportDevice operation middleware
+func (siw *ServerInterfaceWrapper) ExportDevice(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExportDeviceParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter limit: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter cursor: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ExportDevice(c, params)
 	}
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -1730,6 +3750,440 @@ func (siw *ServerInterfaceWrapper) RegisterDevice(c *fiber.Ctx) error {
 	return handler(c)
 }
 
+// StartEnrolment operation middleware
+func (siw *ServerInterfaceWrapper) StartEnrolment(c *fiber.Ctx) error {
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.StartEnrolment(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ConfirmEnrolment operation middleware
+func (siw *ServerInterfaceWrapper) ConfirmEnrolment(c *fiber.Ctx) error {
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ConfirmEnrolment(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ListFirms operation middleware
+func (siw *ServerInterfaceWrapper) ListFirms(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListFirmsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", query, &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter kind: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter limit: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter cursor: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListFirms(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetFirm operation middleware
+func (siw *ServerInterfaceWrapper) GetFirm(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id FirmPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Params("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter id: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetFirm(c, id)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// PutFirm operation middleware
+func (siw *ServerInterfaceWrapper) PutFirm(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id FirmPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Params("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter id: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutFirmParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.PutFirm(c, id, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// InviteFirm operation middleware
+func (siw *ServerInterfaceWrapper) InviteFirm(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id FirmPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Params("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter id: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params InviteFirmParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.InviteFirm(c, id, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ListKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListKeys(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id FirmPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Params("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter id: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListKeys(c, id)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// AddKey operation middleware
+func (siw *ServerInterfaceWrapper) AddKey(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id FirmPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Params("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter id: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AddKeyParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.AddKey(c, id, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// EndKey operation middleware
+func (siw *ServerInterfaceWrapper) EndKey(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id FirmPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Params("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter id: %w", err).Error())
+	}
+
+	// ------------- Path parameter "key" -------------
+	var key KeyPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", c.Params("key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter key: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EndKeyParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.EndKey(c, id, key, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// RotateKey operation middleware
+func (siw *ServerInterfaceWrapper) RotateKey(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id FirmPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Params("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter id: %w", err).Error())
+	}
+
+	// ------------- Path parameter "key" -------------
+	var key KeyPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", c.Params("key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter key: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateKeyParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.RotateKey(c, id, key, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// AcceptInvitation operation middleware
+func (siw *ServerInterfaceWrapper) AcceptInvitation(c *fiber.Ctx) error {
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.AcceptInvitation(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // ListNotices operation middleware
 func (siw *ServerInterfaceWrapper) ListNotices(c *fiber.Ctx) error {
 
@@ -1801,6 +4255,485 @@ func (siw *ServerInterfaceWrapper) ListNotices(c *fiber.Ctx) error {
 
 	handler := func(c *fiber.Ctx) error {
 		return siw.Handler.ListNotices(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetSelf operation middleware
+func (siw *ServerInterfaceWrapper) GetSelf(c *fiber.Ctx) error {
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetSelf(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// PutPassword operation middleware
+func (siw *ServerInterfaceWrapper) PutPassword(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutPasswordParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.PutPassword(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// NewRecoveryCodes operation middleware
+func (siw *ServerInterfaceWrapper) NewRecoveryCodes(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params NewRecoveryCodesParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.NewRecoveryCodes(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// EndOtherSessions operation middleware
+func (siw *ServerInterfaceWrapper) EndOtherSessions(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EndOtherSessionsParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.EndOtherSessions(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ListOwnSessions operation middleware
+func (siw *ServerInterfaceWrapper) ListOwnSessions(c *fiber.Ctx) error {
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListOwnSessions(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// EndOwnSession operation middleware
+func (siw *ServerInterfaceWrapper) EndOwnSession(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ShortId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Params("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter id: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EndOwnSessionParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.EndOwnSession(c, id, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ListOperators operation middleware
+func (siw *ServerInterfaceWrapper) ListOperators(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOperatorsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter limit: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter cursor: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListOperators(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// InviteOperator operation middleware
+func (siw *ServerInterfaceWrapper) InviteOperator(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params InviteOperatorParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.InviteOperator(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetOperator operation middleware
+func (siw *ServerInterfaceWrapper) GetOperator(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "login" -------------
+	var login LoginPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "login", c.Params("login"), &login, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter login: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetOperatorParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName If-None-Match, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err).Error())
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetOperator(c, login, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ChangeOperator operation middleware
+func (siw *ServerInterfaceWrapper) ChangeOperator(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "login" -------------
+	var login LoginPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "login", c.Params("login"), &login, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter login: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangeOperatorParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Required header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatchRequired
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName If-Match, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter If-Match: %w", err).Error())
+		}
+
+		params.IfMatch = IfMatch
+
+	} else {
+		return fiber.NewError(fiber.StatusBadRequest, "Header parameter If-Match is required, but not found")
+	}
+
+	// ------------- Required header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason ReasonRequired
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	} else {
+		return fiber.NewError(fiber.StatusBadRequest, "Header parameter Haisu-Reason is required, but not found")
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ChangeOperator(c, login, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// EndOperatorSessions operation middleware
+func (siw *ServerInterfaceWrapper) EndOperatorSessions(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "login" -------------
+	var login LoginPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "login", c.Params("login"), &login, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter login: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EndOperatorSessionsParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Required header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason ReasonRequired
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	} else {
+		return fiber.NewError(fiber.StatusBadRequest, "Header parameter Haisu-Reason is required, but not found")
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.EndOperatorSessions(c, login, params)
 	}
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -2107,8 +5040,33 @@ func (siw *ServerInterfaceWrapper) CreateSession(c *fiber.Ctx) error {
 // DeleteSession operation middleware
 func (siw *ServerInterfaceWrapper) DeleteSession(c *fiber.Ctx) error {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteSessionParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
 	handler := func(c *fiber.Ctx) error {
-		return siw.Handler.DeleteSession(c)
+		return siw.Handler.DeleteSession(c, params)
 	}
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -2244,8 +5202,33 @@ func (siw *ServerInterfaceWrapper) ListWarnings(c *fiber.Ctx) error {
 // CreateWarning operation middleware
 func (siw *ServerInterfaceWrapper) CreateWarning(c *fiber.Ctx) error {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateWarningParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
 	handler := func(c *fiber.Ctx) error {
-		return siw.Handler.CreateWarning(c)
+		return siw.Handler.CreateWarning(c, params)
 	}
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -2348,6 +5331,23 @@ func (siw *ServerInterfaceWrapper) UpdateWarning(c *fiber.Ctx) error {
 		return fiber.NewError(fiber.StatusBadRequest, "Header parameter If-Match is required, but not found")
 	}
 
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
 	handler := func(c *fiber.Ctx) error {
 		return siw.Handler.UpdateWarning(c, no, params)
 	}
@@ -2413,6 +5413,23 @@ func (siw *ServerInterfaceWrapper) LiftWarning(c *fiber.Ctx) error {
 		}
 
 		params.IdempotencyKey = IdempotencyKey
+
+	}
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
 
 	}
 
@@ -2484,6 +5501,23 @@ func (siw *ServerInterfaceWrapper) AmendWarning(c *fiber.Ctx) error {
 
 	}
 
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
 	handler := func(c *fiber.Ctx) error {
 		return siw.Handler.AmendWarning(c, no, params)
 	}
@@ -2532,6 +5566,23 @@ func (siw *ServerInterfaceWrapper) PublishWarning(c *fiber.Ctx) error {
 		}
 
 		params.IfMatch = IfMatch
+
+	}
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
 
 	}
 
@@ -2603,6 +5654,23 @@ func (siw *ServerInterfaceWrapper) RetractWarning(c *fiber.Ctx) error {
 
 	}
 
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
 	handler := func(c *fiber.Ctx) error {
 		return siw.Handler.RetractWarning(c, no, params)
 	}
@@ -2641,9 +5709,41 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 		router.Use(fiber.Handler(m))
 	}
 
+	router.Get(options.BaseURL+"/v1/approvals", wrapper.ListApprovals)
+
+	router.Delete(options.BaseURL+"/v1/approvals/:id", wrapper.WithdrawApproval)
+
+	router.Get(options.BaseURL+"/v1/approvals/:id", wrapper.GetApproval)
+
+	router.Post(options.BaseURL+"/v1/approvals/:id/decision", wrapper.DecideApproval)
+
+	router.Get(options.BaseURL+"/v1/audit", wrapper.ListAudit)
+
+	router.Get(options.BaseURL+"/v1/audit/checkpoint", wrapper.GetAuditCheckpoint)
+
+	router.Get(options.BaseURL+"/v1/authorities", wrapper.ListAuthorities)
+
+	router.Get(options.BaseURL+"/v1/authorities/:id", wrapper.GetAuthority)
+
+	router.Put(options.BaseURL+"/v1/authorities/:id", wrapper.PutAuthority)
+
+	router.Get(options.BaseURL+"/v1/cases", wrapper.ListCases)
+
+	router.Get(options.BaseURL+"/v1/cases/:no", wrapper.GetCase)
+
+	router.Get(options.BaseURL+"/v1/competence", wrapper.GetCompetence)
+
 	router.Post(options.BaseURL+"/v1/complaints", wrapper.FileComplaint)
 
+	router.Delete(options.BaseURL+"/v1/complaints/:receipt", wrapper.EraseComplaint)
+
 	router.Get(options.BaseURL+"/v1/complaints/:receipt", wrapper.GetComplaint)
+
+	router.Get(options.BaseURL+"/v1/complaints/:receipt/export", wrapper.ExportComplaint)
+
+	router.Delete(options.BaseURL+"/v1/device", wrapper.EraseDevice)
+
+	router.Get(options.BaseURL+"/v1/device", wrapper.ExportDevice)
 
 	router.Get(options.BaseURL+"/v1/device/alerts", wrapper.ListAlerts)
 
@@ -2659,7 +5759,51 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 
 	router.Post(options.BaseURL+"/v1/devices", wrapper.RegisterDevice)
 
+	router.Post(options.BaseURL+"/v1/enrolments", wrapper.StartEnrolment)
+
+	router.Post(options.BaseURL+"/v1/enrolments/confirmation", wrapper.ConfirmEnrolment)
+
+	router.Get(options.BaseURL+"/v1/firms", wrapper.ListFirms)
+
+	router.Get(options.BaseURL+"/v1/firms/:id", wrapper.GetFirm)
+
+	router.Put(options.BaseURL+"/v1/firms/:id", wrapper.PutFirm)
+
+	router.Post(options.BaseURL+"/v1/firms/:id/invitations", wrapper.InviteFirm)
+
+	router.Get(options.BaseURL+"/v1/firms/:id/keys", wrapper.ListKeys)
+
+	router.Post(options.BaseURL+"/v1/firms/:id/keys", wrapper.AddKey)
+
+	router.Delete(options.BaseURL+"/v1/firms/:id/keys/:key", wrapper.EndKey)
+
+	router.Post(options.BaseURL+"/v1/firms/:id/keys/:key/rotation", wrapper.RotateKey)
+
+	router.Post(options.BaseURL+"/v1/invitations/acceptance", wrapper.AcceptInvitation)
+
 	router.Get(options.BaseURL+"/v1/notices", wrapper.ListNotices)
+
+	router.Get(options.BaseURL+"/v1/operator", wrapper.GetSelf)
+
+	router.Put(options.BaseURL+"/v1/operator/password", wrapper.PutPassword)
+
+	router.Post(options.BaseURL+"/v1/operator/recovery-codes", wrapper.NewRecoveryCodes)
+
+	router.Delete(options.BaseURL+"/v1/operator/sessions", wrapper.EndOtherSessions)
+
+	router.Get(options.BaseURL+"/v1/operator/sessions", wrapper.ListOwnSessions)
+
+	router.Delete(options.BaseURL+"/v1/operator/sessions/:id", wrapper.EndOwnSession)
+
+	router.Get(options.BaseURL+"/v1/operators", wrapper.ListOperators)
+
+	router.Post(options.BaseURL+"/v1/operators", wrapper.InviteOperator)
+
+	router.Get(options.BaseURL+"/v1/operators/:login", wrapper.GetOperator)
+
+	router.Put(options.BaseURL+"/v1/operators/:login", wrapper.ChangeOperator)
+
+	router.Delete(options.BaseURL+"/v1/operators/:login/sessions", wrapper.EndOperatorSessions)
 
 	router.Get(options.BaseURL+"/v1/products/:gtin", wrapper.GetProduct)
 
@@ -2695,6 +5839,248 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 
 }
 
+type AwaitsApprovalResponseHeaders struct {
+	Location string
+}
+type AwaitsApprovalJSONResponse struct {
+	Body Approval
+
+	Headers AwaitsApprovalResponseHeaders
+}
+
+type ListApprovalsRequestObject struct {
+	Params ListApprovalsParams
+}
+
+type ListApprovalsResponseObject interface {
+	VisitListApprovalsResponse(ctx *fiber.Ctx) error
+}
+
+type ListApprovals200JSONResponse ApprovalList
+
+func (response ListApprovals200JSONResponse) VisitListApprovalsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type WithdrawApprovalRequestObject struct {
+	Id     ApprovalPath `json:"id"`
+	Params WithdrawApprovalParams
+}
+
+type WithdrawApprovalResponseObject interface {
+	VisitWithdrawApprovalResponse(ctx *fiber.Ctx) error
+}
+
+type WithdrawApproval204Response struct {
+}
+
+func (response WithdrawApproval204Response) VisitWithdrawApprovalResponse(ctx *fiber.Ctx) error {
+	ctx.Status(204)
+	return nil
+}
+
+type GetApprovalRequestObject struct {
+	Id ApprovalPath `json:"id"`
+}
+
+type GetApprovalResponseObject interface {
+	VisitGetApprovalResponse(ctx *fiber.Ctx) error
+}
+
+type GetApproval200JSONResponse Approval
+
+func (response GetApproval200JSONResponse) VisitGetApprovalResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type DecideApprovalRequestObject struct {
+	Id     ApprovalPath `json:"id"`
+	Params DecideApprovalParams
+	Body   *DecideApprovalJSONRequestBody
+}
+
+type DecideApprovalResponseObject interface {
+	VisitDecideApprovalResponse(ctx *fiber.Ctx) error
+}
+
+type DecideApproval200JSONResponse Approval
+
+func (response DecideApproval200JSONResponse) VisitDecideApprovalResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ListAuditRequestObject struct {
+	Params ListAuditParams
+}
+
+type ListAuditResponseObject interface {
+	VisitListAuditResponse(ctx *fiber.Ctx) error
+}
+
+type ListAudit200JSONResponse AuditList
+
+func (response ListAudit200JSONResponse) VisitListAuditResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetAuditCheckpointRequestObject struct {
+}
+
+type GetAuditCheckpointResponseObject interface {
+	VisitGetAuditCheckpointResponse(ctx *fiber.Ctx) error
+}
+
+type GetAuditCheckpoint200JSONResponse AuditCheckpoint
+
+func (response GetAuditCheckpoint200JSONResponse) VisitGetAuditCheckpointResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ListAuthoritiesRequestObject struct {
+	Params ListAuthoritiesParams
+}
+
+type ListAuthoritiesResponseObject interface {
+	VisitListAuthoritiesResponse(ctx *fiber.Ctx) error
+}
+
+type ListAuthorities200JSONResponse AuthorityList
+
+func (response ListAuthorities200JSONResponse) VisitListAuthoritiesResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetAuthorityRequestObject struct {
+	Id     AuthorityPath `json:"id"`
+	Params GetAuthorityParams
+}
+
+type GetAuthorityResponseObject interface {
+	VisitGetAuthorityResponse(ctx *fiber.Ctx) error
+}
+
+type GetAuthority200JSONResponse Authority
+
+func (response GetAuthority200JSONResponse) VisitGetAuthorityResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type PutAuthorityRequestObject struct {
+	Id     AuthorityPath `json:"id"`
+	Params PutAuthorityParams
+	Body   *PutAuthorityJSONRequestBody
+}
+
+type PutAuthorityResponseObject interface {
+	VisitPutAuthorityResponse(ctx *fiber.Ctx) error
+}
+
+type PutAuthority200ResponseHeaders struct {
+	ETag string
+}
+
+type PutAuthority200JSONResponse struct {
+	Body    Authority
+	Headers PutAuthority200ResponseHeaders
+}
+
+func (response PutAuthority200JSONResponse) VisitPutAuthorityResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("ETag", fmt.Sprint(response.Headers.ETag))
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response.Body)
+}
+
+type PutAuthority201ResponseHeaders struct {
+	ETag string
+}
+
+type PutAuthority201JSONResponse struct {
+	Body    Authority
+	Headers PutAuthority201ResponseHeaders
+}
+
+func (response PutAuthority201JSONResponse) VisitPutAuthorityResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("ETag", fmt.Sprint(response.Headers.ETag))
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response.Body)
+}
+
+type ListCasesRequestObject struct {
+	Params ListCasesParams
+}
+
+type ListCasesResponseObject interface {
+	VisitListCasesResponse(ctx *fiber.Ctx) error
+}
+
+type ListCases200JSONResponse CaseList
+
+func (response ListCases200JSONResponse) VisitListCasesResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetCaseRequestObject struct {
+	No ReceiptNo `json:"no"`
+}
+
+type GetCaseResponseObject interface {
+	VisitGetCaseResponse(ctx *fiber.Ctx) error
+}
+
+type GetCase200JSONResponse CaseFile
+
+func (response GetCase200JSONResponse) VisitGetCaseResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetCompetenceRequestObject struct {
+	Params GetCompetenceParams
+}
+
+type GetCompetenceResponseObject interface {
+	VisitGetCompetenceResponse(ctx *fiber.Ctx) error
+}
+
+type GetCompetence200JSONResponse Authority
+
+func (response GetCompetence200JSONResponse) VisitGetCompetenceResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
 type FileComplaintRequestObject struct {
 	Params FileComplaintParams
 	Body   *FileComplaintJSONRequestBody
@@ -2721,8 +6107,24 @@ func (response FileComplaint201JSONResponse) VisitFileComplaintResponse(ctx *fib
 	return ctx.JSON(&response.Body)
 }
 
+type EraseComplaintRequestObject struct {
+	Receipt ReceiptPath `json:"receipt"`
+}
+
+type EraseComplaintResponseObject interface {
+	VisitEraseComplaintResponse(ctx *fiber.Ctx) error
+}
+
+type EraseComplaint204Response struct {
+}
+
+func (response EraseComplaint204Response) VisitEraseComplaintResponse(ctx *fiber.Ctx) error {
+	ctx.Status(204)
+	return nil
+}
+
 type GetComplaintRequestObject struct {
-	Receipt string `json:"receipt"`
+	Receipt ReceiptPath `json:"receipt"`
 }
 
 type GetComplaintResponseObject interface {
@@ -2732,6 +6134,55 @@ type GetComplaintResponseObject interface {
 type GetComplaint200JSONResponse Complaint
 
 func (response GetComplaint200JSONResponse) VisitGetComplaintResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ExportComplaintRequestObject struct {
+	Receipt ReceiptPath `json:"receipt"`
+}
+
+type ExportComplaintResponseObject interface {
+	VisitExportComplaintResponse(ctx *fiber.Ctx) error
+}
+
+type ExportComplaint200JSONResponse CaseFile
+
+func (response ExportComplaint200JSONResponse) VisitExportComplaintResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type EraseDeviceRequestObject struct {
+}
+
+type EraseDeviceResponseObject interface {
+	VisitEraseDeviceResponse(ctx *fiber.Ctx) error
+}
+
+type EraseDevice204Response struct {
+}
+
+func (response EraseDevice204Response) VisitEraseDeviceResponse(ctx *fiber.Ctx) error {
+	ctx.Status(204)
+	return nil
+}
+
+type ExportDeviceRequestObject struct {
+	Params ExportDeviceParams
+}
+
+type ExportDeviceResponseObject interface {
+	VisitExportDeviceResponse(ctx *fiber.Ctx) error
+}
+
+type ExportDevice200JSONResponse DeviceExport
+
+func (response ExportDevice200JSONResponse) VisitExportDeviceResponse(ctx *fiber.Ctx) error {
 	ctx.Response().Header.Set("Content-Type", "application/json")
 	ctx.Status(200)
 
@@ -2863,6 +6314,227 @@ func (response RegisterDevice201JSONResponse) VisitRegisterDeviceResponse(ctx *f
 	return ctx.JSON(&response)
 }
 
+type StartEnrolmentRequestObject struct {
+	Body *StartEnrolmentJSONRequestBody
+}
+
+type StartEnrolmentResponseObject interface {
+	VisitStartEnrolmentResponse(ctx *fiber.Ctx) error
+}
+
+type StartEnrolment201JSONResponse Enrolment
+
+func (response StartEnrolment201JSONResponse) VisitStartEnrolmentResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response)
+}
+
+type ConfirmEnrolmentRequestObject struct {
+	Body *ConfirmEnrolmentJSONRequestBody
+}
+
+type ConfirmEnrolmentResponseObject interface {
+	VisitConfirmEnrolmentResponse(ctx *fiber.Ctx) error
+}
+
+type ConfirmEnrolment201JSONResponse RecoveryCodes
+
+func (response ConfirmEnrolment201JSONResponse) VisitConfirmEnrolmentResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response)
+}
+
+type ListFirmsRequestObject struct {
+	Params ListFirmsParams
+}
+
+type ListFirmsResponseObject interface {
+	VisitListFirmsResponse(ctx *fiber.Ctx) error
+}
+
+type ListFirms200JSONResponse FirmList
+
+func (response ListFirms200JSONResponse) VisitListFirmsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetFirmRequestObject struct {
+	Id FirmPath `json:"id"`
+}
+
+type GetFirmResponseObject interface {
+	VisitGetFirmResponse(ctx *fiber.Ctx) error
+}
+
+type GetFirm200JSONResponse Firm
+
+func (response GetFirm200JSONResponse) VisitGetFirmResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type PutFirmRequestObject struct {
+	Id     FirmPath `json:"id"`
+	Params PutFirmParams
+	Body   *PutFirmJSONRequestBody
+}
+
+type PutFirmResponseObject interface {
+	VisitPutFirmResponse(ctx *fiber.Ctx) error
+}
+
+type PutFirm200JSONResponse Firm
+
+func (response PutFirm200JSONResponse) VisitPutFirmResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type PutFirm201JSONResponse Firm
+
+func (response PutFirm201JSONResponse) VisitPutFirmResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response)
+}
+
+type InviteFirmRequestObject struct {
+	Id     FirmPath `json:"id"`
+	Params InviteFirmParams
+}
+
+type InviteFirmResponseObject interface {
+	VisitInviteFirmResponse(ctx *fiber.Ctx) error
+}
+
+type InviteFirm201JSONResponse Link
+
+func (response InviteFirm201JSONResponse) VisitInviteFirmResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response)
+}
+
+type ListKeysRequestObject struct {
+	Id FirmPath `json:"id"`
+}
+
+type ListKeysResponseObject interface {
+	VisitListKeysResponse(ctx *fiber.Ctx) error
+}
+
+type ListKeys200JSONResponse KeyList
+
+func (response ListKeys200JSONResponse) VisitListKeysResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type AddKeyRequestObject struct {
+	Id     FirmPath `json:"id"`
+	Params AddKeyParams
+	Body   *AddKeyJSONRequestBody
+}
+
+type AddKeyResponseObject interface {
+	VisitAddKeyResponse(ctx *fiber.Ctx) error
+}
+
+type AddKey201ResponseHeaders struct {
+	Location string
+}
+
+type AddKey201JSONResponse struct {
+	Body    GivenKey
+	Headers AddKey201ResponseHeaders
+}
+
+func (response AddKey201JSONResponse) VisitAddKeyResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Location", fmt.Sprint(response.Headers.Location))
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response.Body)
+}
+
+type EndKeyRequestObject struct {
+	Id     FirmPath `json:"id"`
+	Key    KeyPath  `json:"key"`
+	Params EndKeyParams
+}
+
+type EndKeyResponseObject interface {
+	VisitEndKeyResponse(ctx *fiber.Ctx) error
+}
+
+type EndKey204Response struct {
+}
+
+func (response EndKey204Response) VisitEndKeyResponse(ctx *fiber.Ctx) error {
+	ctx.Status(204)
+	return nil
+}
+
+type RotateKeyRequestObject struct {
+	Id     FirmPath `json:"id"`
+	Key    KeyPath  `json:"key"`
+	Params RotateKeyParams
+	Body   *RotateKeyJSONRequestBody
+}
+
+type RotateKeyResponseObject interface {
+	VisitRotateKeyResponse(ctx *fiber.Ctx) error
+}
+
+type RotateKey201ResponseHeaders struct {
+	Location string
+}
+
+type RotateKey201JSONResponse struct {
+	Body    GivenKey
+	Headers RotateKey201ResponseHeaders
+}
+
+func (response RotateKey201JSONResponse) VisitRotateKeyResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Location", fmt.Sprint(response.Headers.Location))
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response.Body)
+}
+
+type AcceptInvitationRequestObject struct {
+	Body *AcceptInvitationJSONRequestBody
+}
+
+type AcceptInvitationResponseObject interface {
+	VisitAcceptInvitationResponse(ctx *fiber.Ctx) error
+}
+
+type AcceptInvitation201JSONResponse AcceptedInvitation
+
+func (response AcceptInvitation201JSONResponse) VisitAcceptInvitationResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response)
+}
+
 type ListNoticesRequestObject struct {
 	Params ListNoticesParams
 }
@@ -2874,6 +6546,213 @@ type ListNoticesResponseObject interface {
 type ListNotices200JSONResponse NoticeList
 
 func (response ListNotices200JSONResponse) VisitListNoticesResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetSelfRequestObject struct {
+}
+
+type GetSelfResponseObject interface {
+	VisitGetSelfResponse(ctx *fiber.Ctx) error
+}
+
+type GetSelf200JSONResponse Self
+
+func (response GetSelf200JSONResponse) VisitGetSelfResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type PutPasswordRequestObject struct {
+	Params PutPasswordParams
+	Body   *PutPasswordJSONRequestBody
+}
+
+type PutPasswordResponseObject interface {
+	VisitPutPasswordResponse(ctx *fiber.Ctx) error
+}
+
+type PutPassword204Response struct {
+}
+
+func (response PutPassword204Response) VisitPutPasswordResponse(ctx *fiber.Ctx) error {
+	ctx.Status(204)
+	return nil
+}
+
+type NewRecoveryCodesRequestObject struct {
+	Params NewRecoveryCodesParams
+	Body   *NewRecoveryCodesJSONRequestBody
+}
+
+type NewRecoveryCodesResponseObject interface {
+	VisitNewRecoveryCodesResponse(ctx *fiber.Ctx) error
+}
+
+type NewRecoveryCodes201JSONResponse RecoveryCodes
+
+func (response NewRecoveryCodes201JSONResponse) VisitNewRecoveryCodesResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response)
+}
+
+type EndOtherSessionsRequestObject struct {
+	Params EndOtherSessionsParams
+}
+
+type EndOtherSessionsResponseObject interface {
+	VisitEndOtherSessionsResponse(ctx *fiber.Ctx) error
+}
+
+type EndOtherSessions200JSONResponse EndedSessions
+
+func (response EndOtherSessions200JSONResponse) VisitEndOtherSessionsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ListOwnSessionsRequestObject struct {
+}
+
+type ListOwnSessionsResponseObject interface {
+	VisitListOwnSessionsResponse(ctx *fiber.Ctx) error
+}
+
+type ListOwnSessions200JSONResponse SessionInfoList
+
+func (response ListOwnSessions200JSONResponse) VisitListOwnSessionsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type EndOwnSessionRequestObject struct {
+	Id     ShortId `json:"id"`
+	Params EndOwnSessionParams
+}
+
+type EndOwnSessionResponseObject interface {
+	VisitEndOwnSessionResponse(ctx *fiber.Ctx) error
+}
+
+type EndOwnSession204Response struct {
+}
+
+func (response EndOwnSession204Response) VisitEndOwnSessionResponse(ctx *fiber.Ctx) error {
+	ctx.Status(204)
+	return nil
+}
+
+type ListOperatorsRequestObject struct {
+	Params ListOperatorsParams
+}
+
+type ListOperatorsResponseObject interface {
+	VisitListOperatorsResponse(ctx *fiber.Ctx) error
+}
+
+type ListOperators200JSONResponse OperatorList
+
+func (response ListOperators200JSONResponse) VisitListOperatorsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type InviteOperatorRequestObject struct {
+	Params InviteOperatorParams
+	Body   *InviteOperatorJSONRequestBody
+}
+
+type InviteOperatorResponseObject interface {
+	VisitInviteOperatorResponse(ctx *fiber.Ctx) error
+}
+
+type InviteOperator201ResponseHeaders struct {
+	Location string
+}
+
+type InviteOperator201JSONResponse struct {
+	Body    Link
+	Headers InviteOperator201ResponseHeaders
+}
+
+func (response InviteOperator201JSONResponse) VisitInviteOperatorResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Location", fmt.Sprint(response.Headers.Location))
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response.Body)
+}
+
+type GetOperatorRequestObject struct {
+	Login  LoginPath `json:"login"`
+	Params GetOperatorParams
+}
+
+type GetOperatorResponseObject interface {
+	VisitGetOperatorResponse(ctx *fiber.Ctx) error
+}
+
+type GetOperator200JSONResponse OperatorRecord
+
+func (response GetOperator200JSONResponse) VisitGetOperatorResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ChangeOperatorRequestObject struct {
+	Login  LoginPath `json:"login"`
+	Params ChangeOperatorParams
+	Body   *ChangeOperatorJSONRequestBody
+}
+
+type ChangeOperatorResponseObject interface {
+	VisitChangeOperatorResponse(ctx *fiber.Ctx) error
+}
+
+type ChangeOperator200ResponseHeaders struct {
+	ETag string
+}
+
+type ChangeOperator200JSONResponse struct {
+	Body    OperatorRecord
+	Headers ChangeOperator200ResponseHeaders
+}
+
+func (response ChangeOperator200JSONResponse) VisitChangeOperatorResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("ETag", fmt.Sprint(response.Headers.ETag))
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response.Body)
+}
+
+type EndOperatorSessionsRequestObject struct {
+	Login  LoginPath `json:"login"`
+	Params EndOperatorSessionsParams
+}
+
+type EndOperatorSessionsResponseObject interface {
+	VisitEndOperatorSessionsResponse(ctx *fiber.Ctx) error
+}
+
+type EndOperatorSessions200JSONResponse EndedSessions
+
+func (response EndOperatorSessions200JSONResponse) VisitEndOperatorSessionsResponse(ctx *fiber.Ctx) error {
 	ctx.Response().Header.Set("Content-Type", "application/json")
 	ctx.Status(200)
 
@@ -3029,6 +6908,7 @@ func (response CreateSession201JSONResponse) VisitCreateSessionResponse(ctx *fib
 }
 
 type DeleteSessionRequestObject struct {
+	Params DeleteSessionParams
 }
 
 type DeleteSessionResponseObject interface {
@@ -3061,7 +6941,8 @@ func (response ListWarnings200JSONResponse) VisitListWarningsResponse(ctx *fiber
 }
 
 type CreateWarningRequestObject struct {
-	Body *CreateWarningJSONRequestBody
+	Params CreateWarningParams
+	Body   *CreateWarningJSONRequestBody
 }
 
 type CreateWarningResponseObject interface {
@@ -3151,6 +7032,16 @@ func (response LiftWarning201JSONResponse) VisitLiftWarningResponse(ctx *fiber.C
 	return ctx.JSON(&response)
 }
 
+type LiftWarning202JSONResponse struct{ AwaitsApprovalJSONResponse }
+
+func (response LiftWarning202JSONResponse) VisitLiftWarningResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Location", fmt.Sprint(response.Headers.Location))
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(202)
+
+	return ctx.JSON(&response.Body)
+}
+
 type AmendWarningRequestObject struct {
 	No     WarningNo `json:"no"`
 	Params AmendWarningParams
@@ -3170,6 +7061,16 @@ func (response AmendWarning201JSONResponse) VisitAmendWarningResponse(ctx *fiber
 	return ctx.JSON(&response)
 }
 
+type AmendWarning202JSONResponse struct{ AwaitsApprovalJSONResponse }
+
+func (response AmendWarning202JSONResponse) VisitAmendWarningResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Location", fmt.Sprint(response.Headers.Location))
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(202)
+
+	return ctx.JSON(&response.Body)
+}
+
 type PublishWarningRequestObject struct {
 	No     WarningNo `json:"no"`
 	Params PublishWarningParams
@@ -3186,6 +7087,16 @@ func (response PublishWarning200JSONResponse) VisitPublishWarningResponse(ctx *f
 	ctx.Status(200)
 
 	return ctx.JSON(&response)
+}
+
+type PublishWarning202JSONResponse struct{ AwaitsApprovalJSONResponse }
+
+func (response PublishWarning202JSONResponse) VisitPublishWarningResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Location", fmt.Sprint(response.Headers.Location))
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(202)
+
+	return ctx.JSON(&response.Body)
 }
 
 type RetractWarningRequestObject struct {
@@ -3207,14 +7118,72 @@ func (response RetractWarning201JSONResponse) VisitRetractWarningResponse(ctx *f
 	return ctx.JSON(&response)
 }
 
+type RetractWarning202JSONResponse struct{ AwaitsApprovalJSONResponse }
+
+func (response RetractWarning202JSONResponse) VisitRetractWarningResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Location", fmt.Sprint(response.Headers.Location))
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(202)
+
+	return ctx.JSON(&response.Body)
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ListApprovals List what waits for a second pair of eyes
+	// (GET /v1/approvals)
+	ListApprovals(ctx context.Context, request ListApprovalsRequestObject) (ListApprovalsResponseObject, error)
+	// WithdrawApproval Withdraw a request for approval
+	// (DELETE /v1/approvals/{id})
+	WithdrawApproval(ctx context.Context, request WithdrawApprovalRequestObject) (WithdrawApprovalResponseObject, error)
+	// GetApproval Read a request for approval
+	// (GET /v1/approvals/{id})
+	GetApproval(ctx context.Context, request GetApprovalRequestObject) (GetApprovalResponseObject, error)
+	// DecideApproval Approve or reject
+	// (POST /v1/approvals/{id}/decision)
+	DecideApproval(ctx context.Context, request DecideApprovalRequestObject) (DecideApprovalResponseObject, error)
+	// ListAudit Read the audit trail
+	// (GET /v1/audit)
+	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
+	// GetAuditCheckpoint The end of the audit trail
+	// (GET /v1/audit/checkpoint)
+	GetAuditCheckpoint(ctx context.Context, request GetAuditCheckpointRequestObject) (GetAuditCheckpointResponseObject, error)
+	// ListAuthorities List authorities
+	// (GET /v1/authorities)
+	ListAuthorities(ctx context.Context, request ListAuthoritiesRequestObject) (ListAuthoritiesResponseObject, error)
+	// GetAuthority Read an authority
+	// (GET /v1/authorities/{id})
+	GetAuthority(ctx context.Context, request GetAuthorityRequestObject) (GetAuthorityResponseObject, error)
+	// PutAuthority Write an authority
+	// (PUT /v1/authorities/{id})
+	PutAuthority(ctx context.Context, request PutAuthorityRequestObject) (PutAuthorityResponseObject, error)
+	// ListCases The queue of cases
+	// (GET /v1/cases)
+	ListCases(ctx context.Context, request ListCasesRequestObject) (ListCasesResponseObject, error)
+	// GetCase Read a case
+	// (GET /v1/cases/{no})
+	GetCase(ctx context.Context, request GetCaseRequestObject) (GetCaseResponseObject, error)
+	// GetCompetence Find the competent authority
+	// (GET /v1/competence)
+	GetCompetence(ctx context.Context, request GetCompetenceRequestObject) (GetCompetenceResponseObject, error)
 	// FileComplaint File a complaint
 	// (POST /v1/complaints)
 	FileComplaint(ctx context.Context, request FileComplaintRequestObject) (FileComplaintResponseObject, error)
+	// EraseComplaint Withdraw and erase a complaint
+	// (DELETE /v1/complaints/{receipt})
+	EraseComplaint(ctx context.Context, request EraseComplaintRequestObject) (EraseComplaintResponseObject, error)
 	// GetComplaint Follow a complaint
 	// (GET /v1/complaints/{receipt})
 	GetComplaint(ctx context.Context, request GetComplaintRequestObject) (GetComplaintResponseObject, error)
+	// ExportComplaint Export a complaint
+	// (GET /v1/complaints/{receipt}/export)
+	ExportComplaint(ctx context.Context, request ExportComplaintRequestObject) (ExportComplaintResponseObject, error)
+	// EraseDevice Erase the device
+	// (DELETE /v1/device)
+	EraseDevice(ctx context.Context, request EraseDeviceRequestObject) (EraseDeviceResponseObject, error)
+	// ExportDevice Export what is kept of the device
+	// (GET /v1/device)
+	ExportDevice(ctx context.Context, request ExportDeviceRequestObject) (ExportDeviceResponseObject, error)
 	// ListAlerts The inbox
 	// (GET /v1/device/alerts)
 	ListAlerts(ctx context.Context, request ListAlertsRequestObject) (ListAlertsResponseObject, error)
@@ -3236,9 +7205,75 @@ type StrictServerInterface interface {
 	// RegisterDevice Register a device
 	// (POST /v1/devices)
 	RegisterDevice(ctx context.Context, request RegisterDeviceRequestObject) (RegisterDeviceResponseObject, error)
+	// StartEnrolment Begin to enrol
+	// (POST /v1/enrolments)
+	StartEnrolment(ctx context.Context, request StartEnrolmentRequestObject) (StartEnrolmentResponseObject, error)
+	// ConfirmEnrolment Confirm the authenticator
+	// (POST /v1/enrolments/confirmation)
+	ConfirmEnrolment(ctx context.Context, request ConfirmEnrolmentRequestObject) (ConfirmEnrolmentResponseObject, error)
+	// ListFirms List firms
+	// (GET /v1/firms)
+	ListFirms(ctx context.Context, request ListFirmsRequestObject) (ListFirmsResponseObject, error)
+	// GetFirm Read a firm
+	// (GET /v1/firms/{id})
+	GetFirm(ctx context.Context, request GetFirmRequestObject) (GetFirmResponseObject, error)
+	// PutFirm Write a firm
+	// (PUT /v1/firms/{id})
+	PutFirm(ctx context.Context, request PutFirmRequestObject) (PutFirmResponseObject, error)
+	// InviteFirm Invite a firm
+	// (POST /v1/firms/{id}/invitations)
+	InviteFirm(ctx context.Context, request InviteFirmRequestObject) (InviteFirmResponseObject, error)
+	// ListKeys List a firm's keys
+	// (GET /v1/firms/{id}/keys)
+	ListKeys(ctx context.Context, request ListKeysRequestObject) (ListKeysResponseObject, error)
+	// AddKey Give a firm another key
+	// (POST /v1/firms/{id}/keys)
+	AddKey(ctx context.Context, request AddKeyRequestObject) (AddKeyResponseObject, error)
+	// EndKey End a key
+	// (DELETE /v1/firms/{id}/keys/{key})
+	EndKey(ctx context.Context, request EndKeyRequestObject) (EndKeyResponseObject, error)
+	// RotateKey Rotate a key
+	// (POST /v1/firms/{id}/keys/{key}/rotation)
+	RotateKey(ctx context.Context, request RotateKeyRequestObject) (RotateKeyResponseObject, error)
+	// AcceptInvitation Accept an invitation
+	// (POST /v1/invitations/acceptance)
+	AcceptInvitation(ctx context.Context, request AcceptInvitationRequestObject) (AcceptInvitationResponseObject, error)
 	// ListNotices List and search notices from abroad
 	// (GET /v1/notices)
 	ListNotices(ctx context.Context, request ListNoticesRequestObject) (ListNoticesResponseObject, error)
+	// GetSelf Who am I
+	// (GET /v1/operator)
+	GetSelf(ctx context.Context, request GetSelfRequestObject) (GetSelfResponseObject, error)
+	// PutPassword Change my password
+	// (PUT /v1/operator/password)
+	PutPassword(ctx context.Context, request PutPasswordRequestObject) (PutPasswordResponseObject, error)
+	// NewRecoveryCodes Get new recovery codes
+	// (POST /v1/operator/recovery-codes)
+	NewRecoveryCodes(ctx context.Context, request NewRecoveryCodesRequestObject) (NewRecoveryCodesResponseObject, error)
+	// EndOtherSessions Log out everywhere else
+	// (DELETE /v1/operator/sessions)
+	EndOtherSessions(ctx context.Context, request EndOtherSessionsRequestObject) (EndOtherSessionsResponseObject, error)
+	// ListOwnSessions List my sessions
+	// (GET /v1/operator/sessions)
+	ListOwnSessions(ctx context.Context, request ListOwnSessionsRequestObject) (ListOwnSessionsResponseObject, error)
+	// EndOwnSession Log out on one device
+	// (DELETE /v1/operator/sessions/{id})
+	EndOwnSession(ctx context.Context, request EndOwnSessionRequestObject) (EndOwnSessionResponseObject, error)
+	// ListOperators List operators
+	// (GET /v1/operators)
+	ListOperators(ctx context.Context, request ListOperatorsRequestObject) (ListOperatorsResponseObject, error)
+	// InviteOperator Add an operator
+	// (POST /v1/operators)
+	InviteOperator(ctx context.Context, request InviteOperatorRequestObject) (InviteOperatorResponseObject, error)
+	// GetOperator Read an operator
+	// (GET /v1/operators/{login})
+	GetOperator(ctx context.Context, request GetOperatorRequestObject) (GetOperatorResponseObject, error)
+	// ChangeOperator Change an operator
+	// (PUT /v1/operators/{login})
+	ChangeOperator(ctx context.Context, request ChangeOperatorRequestObject) (ChangeOperatorResponseObject, error)
+	// EndOperatorSessions Log an operator out everywhere
+	// (DELETE /v1/operators/{login}/sessions)
+	EndOperatorSessions(ctx context.Context, request EndOperatorSessionsRequestObject) (EndOperatorSessionsResponseObject, error)
 	// GetProduct Read a product
 	// (GET /v1/products/{gtin})
 	GetProduct(ctx context.Context, request GetProductRequestObject) (GetProductResponseObject, error)
@@ -3307,6 +7342,360 @@ type strictHandler struct {
 // middleware; keep it in sync with fibermiddleware.ValidatedBodyLocalsKey.
 const validatedBodyLocalsKey = "x-oapi-codegen-validated-body"
 
+// ListApprovals operation middleware
+func (sh *strictHandler) ListApprovals(ctx *fiber.Ctx, params ListApprovalsParams) error {
+	var request ListApprovalsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListApprovals(ctx.UserContext(), request.(ListApprovalsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListApprovals")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListApprovalsResponseObject); ok {
+		if err := validResponse.VisitListApprovalsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// WithdrawApproval operation middleware
+func (sh *strictHandler) WithdrawApproval(ctx *fiber.Ctx, id ApprovalPath, params WithdrawApprovalParams) error {
+	var request WithdrawApprovalRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.WithdrawApproval(ctx.UserContext(), request.(WithdrawApprovalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WithdrawApproval")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(WithdrawApprovalResponseObject); ok {
+		if err := validResponse.VisitWithdrawApprovalResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetApproval operation middleware
+func (sh *strictHandler) GetApproval(ctx *fiber.Ctx, id ApprovalPath) error {
+	var request GetApprovalRequestObject
+
+	request.Id = id
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetApproval(ctx.UserContext(), request.(GetApprovalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetApproval")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetApprovalResponseObject); ok {
+		if err := validResponse.VisitGetApprovalResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DecideApproval operation middleware
+func (sh *strictHandler) DecideApproval(ctx *fiber.Ctx, id ApprovalPath, params DecideApprovalParams) error {
+	var request DecideApprovalRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body DecideApprovalJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.DecideApproval(ctx.UserContext(), request.(DecideApprovalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DecideApproval")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DecideApprovalResponseObject); ok {
+		if err := validResponse.VisitDecideApprovalResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListAudit operation middleware
+func (sh *strictHandler) ListAudit(ctx *fiber.Ctx, params ListAuditParams) error {
+	var request ListAuditRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAudit(ctx.UserContext(), request.(ListAuditRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAudit")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAuditResponseObject); ok {
+		if err := validResponse.VisitListAuditResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetAuditCheckpoint operation middleware
+func (sh *strictHandler) GetAuditCheckpoint(ctx *fiber.Ctx) error {
+	var request GetAuditCheckpointRequestObject
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAuditCheckpoint(ctx.UserContext(), request.(GetAuditCheckpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAuditCheckpoint")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetAuditCheckpointResponseObject); ok {
+		if err := validResponse.VisitGetAuditCheckpointResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListAuthorities operation middleware
+func (sh *strictHandler) ListAuthorities(ctx *fiber.Ctx, params ListAuthoritiesParams) error {
+	var request ListAuthoritiesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAuthorities(ctx.UserContext(), request.(ListAuthoritiesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAuthorities")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAuthoritiesResponseObject); ok {
+		if err := validResponse.VisitListAuthoritiesResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetAuthority operation middleware
+func (sh *strictHandler) GetAuthority(ctx *fiber.Ctx, id AuthorityPath, params GetAuthorityParams) error {
+	var request GetAuthorityRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAuthority(ctx.UserContext(), request.(GetAuthorityRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAuthority")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetAuthorityResponseObject); ok {
+		if err := validResponse.VisitGetAuthorityResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PutAuthority operation middleware
+func (sh *strictHandler) PutAuthority(ctx *fiber.Ctx, id AuthorityPath, params PutAuthorityParams) error {
+	var request PutAuthorityRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body PutAuthorityJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.PutAuthority(ctx.UserContext(), request.(PutAuthorityRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutAuthority")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PutAuthorityResponseObject); ok {
+		if err := validResponse.VisitPutAuthorityResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListCases operation middleware
+func (sh *strictHandler) ListCases(ctx *fiber.Ctx, params ListCasesParams) error {
+	var request ListCasesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCases(ctx.UserContext(), request.(ListCasesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCases")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListCasesResponseObject); ok {
+		if err := validResponse.VisitListCasesResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCase operation middleware
+func (sh *strictHandler) GetCase(ctx *fiber.Ctx, no ReceiptNo) error {
+	var request GetCaseRequestObject
+
+	request.No = no
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCase(ctx.UserContext(), request.(GetCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCaseResponseObject); ok {
+		if err := validResponse.VisitGetCaseResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCompetence operation middleware
+func (sh *strictHandler) GetCompetence(ctx *fiber.Ctx, params GetCompetenceParams) error {
+	var request GetCompetenceRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCompetence(ctx.UserContext(), request.(GetCompetenceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCompetence")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCompetenceResponseObject); ok {
+		if err := validResponse.VisitGetCompetenceResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // FileComplaint operation middleware
 func (sh *strictHandler) FileComplaint(ctx *fiber.Ctx, params FileComplaintParams) error {
 	var request FileComplaintRequestObject
@@ -3348,8 +7737,35 @@ func (sh *strictHandler) FileComplaint(ctx *fiber.Ctx, params FileComplaintParam
 	return nil
 }
 
+// EraseComplaint operation middleware
+func (sh *strictHandler) EraseComplaint(ctx *fiber.Ctx, receipt ReceiptPath) error {
+	var request EraseComplaintRequestObject
+
+	request.Receipt = receipt
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.EraseComplaint(ctx.UserContext(), request.(EraseComplaintRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EraseComplaint")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EraseComplaintResponseObject); ok {
+		if err := validResponse.VisitEraseComplaintResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetComplaint operation middleware
-func (sh *strictHandler) GetComplaint(ctx *fiber.Ctx, receipt string) error {
+func (sh *strictHandler) GetComplaint(ctx *fiber.Ctx, receipt ReceiptPath) error {
 	var request GetComplaintRequestObject
 
 	request.Receipt = receipt
@@ -3367,6 +7783,85 @@ func (sh *strictHandler) GetComplaint(ctx *fiber.Ctx, receipt string) error {
 		return err
 	} else if validResponse, ok := response.(GetComplaintResponseObject); ok {
 		if err := validResponse.VisitGetComplaintResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ExportComplaint operation middleware
+func (sh *strictHandler) ExportComplaint(ctx *fiber.Ctx, receipt ReceiptPath) error {
+	var request ExportComplaintRequestObject
+
+	request.Receipt = receipt
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ExportComplaint(ctx.UserContext(), request.(ExportComplaintRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExportComplaint")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ExportComplaintResponseObject); ok {
+		if err := validResponse.VisitExportComplaintResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EraseDevice operation middleware
+func (sh *strictHandler) EraseDevice(ctx *fiber.Ctx) error {
+	var request EraseDeviceRequestObject
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.EraseDevice(ctx.UserContext(), request.(EraseDeviceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EraseDevice")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EraseDeviceResponseObject); ok {
+		if err := validResponse.VisitEraseDeviceResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ExportDevice operation middleware
+func (sh *strictHandler) ExportDevice(ctx *fiber.Ctx, params ExportDeviceParams) error {
+	var request ExportDeviceRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ExportDevice(ctx.UserContext(), request.(ExportDeviceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExportDevice")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ExportDeviceResponseObject); ok {
+		if err := validResponse.VisitExportDeviceResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {
@@ -3612,6 +8107,388 @@ func (sh *strictHandler) RegisterDevice(ctx *fiber.Ctx) error {
 	return nil
 }
 
+// StartEnrolment operation middleware
+func (sh *strictHandler) StartEnrolment(ctx *fiber.Ctx) error {
+	var request StartEnrolmentRequestObject
+
+	var body StartEnrolmentJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.StartEnrolment(ctx.UserContext(), request.(StartEnrolmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StartEnrolment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(StartEnrolmentResponseObject); ok {
+		if err := validResponse.VisitStartEnrolmentResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ConfirmEnrolment operation middleware
+func (sh *strictHandler) ConfirmEnrolment(ctx *fiber.Ctx) error {
+	var request ConfirmEnrolmentRequestObject
+
+	var body ConfirmEnrolmentJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ConfirmEnrolment(ctx.UserContext(), request.(ConfirmEnrolmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConfirmEnrolment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ConfirmEnrolmentResponseObject); ok {
+		if err := validResponse.VisitConfirmEnrolmentResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListFirms operation middleware
+func (sh *strictHandler) ListFirms(ctx *fiber.Ctx, params ListFirmsParams) error {
+	var request ListFirmsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListFirms(ctx.UserContext(), request.(ListFirmsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListFirms")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListFirmsResponseObject); ok {
+		if err := validResponse.VisitListFirmsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetFirm operation middleware
+func (sh *strictHandler) GetFirm(ctx *fiber.Ctx, id FirmPath) error {
+	var request GetFirmRequestObject
+
+	request.Id = id
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetFirm(ctx.UserContext(), request.(GetFirmRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetFirm")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetFirmResponseObject); ok {
+		if err := validResponse.VisitGetFirmResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PutFirm operation middleware
+func (sh *strictHandler) PutFirm(ctx *fiber.Ctx, id FirmPath, params PutFirmParams) error {
+	var request PutFirmRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body PutFirmJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.PutFirm(ctx.UserContext(), request.(PutFirmRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutFirm")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PutFirmResponseObject); ok {
+		if err := validResponse.VisitPutFirmResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// InviteFirm operation middleware
+func (sh *strictHandler) InviteFirm(ctx *fiber.Ctx, id FirmPath, params InviteFirmParams) error {
+	var request InviteFirmRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.InviteFirm(ctx.UserContext(), request.(InviteFirmRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "InviteFirm")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(InviteFirmResponseObject); ok {
+		if err := validResponse.VisitInviteFirmResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListKeys operation middleware
+func (sh *strictHandler) ListKeys(ctx *fiber.Ctx, id FirmPath) error {
+	var request ListKeysRequestObject
+
+	request.Id = id
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListKeys(ctx.UserContext(), request.(ListKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListKeysResponseObject); ok {
+		if err := validResponse.VisitListKeysResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AddKey operation middleware
+func (sh *strictHandler) AddKey(ctx *fiber.Ctx, id FirmPath, params AddKeyParams) error {
+	var request AddKeyRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body AddKeyJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.AddKey(ctx.UserContext(), request.(AddKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AddKeyResponseObject); ok {
+		if err := validResponse.VisitAddKeyResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EndKey operation middleware
+func (sh *strictHandler) EndKey(ctx *fiber.Ctx, id FirmPath, key KeyPath, params EndKeyParams) error {
+	var request EndKeyRequestObject
+
+	request.Id = id
+	request.Key = key
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.EndKey(ctx.UserContext(), request.(EndKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EndKeyResponseObject); ok {
+		if err := validResponse.VisitEndKeyResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RotateKey operation middleware
+func (sh *strictHandler) RotateKey(ctx *fiber.Ctx, id FirmPath, key KeyPath, params RotateKeyParams) error {
+	var request RotateKeyRequestObject
+
+	request.Id = id
+	request.Key = key
+	request.Params = params
+
+	var body RotateKeyJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateKey(ctx.UserContext(), request.(RotateKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RotateKeyResponseObject); ok {
+		if err := validResponse.VisitRotateKeyResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AcceptInvitation operation middleware
+func (sh *strictHandler) AcceptInvitation(ctx *fiber.Ctx) error {
+	var request AcceptInvitationRequestObject
+
+	var body AcceptInvitationJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.AcceptInvitation(ctx.UserContext(), request.(AcceptInvitationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcceptInvitation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AcceptInvitationResponseObject); ok {
+		if err := validResponse.VisitAcceptInvitationResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListNotices operation middleware
 func (sh *strictHandler) ListNotices(ctx *fiber.Ctx, params ListNoticesParams) error {
 	var request ListNoticesRequestObject
@@ -3631,6 +8508,359 @@ func (sh *strictHandler) ListNotices(ctx *fiber.Ctx, params ListNoticesParams) e
 		return err
 	} else if validResponse, ok := response.(ListNoticesResponseObject); ok {
 		if err := validResponse.VisitListNoticesResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSelf operation middleware
+func (sh *strictHandler) GetSelf(ctx *fiber.Ctx) error {
+	var request GetSelfRequestObject
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSelf(ctx.UserContext(), request.(GetSelfRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSelf")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSelfResponseObject); ok {
+		if err := validResponse.VisitGetSelfResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PutPassword operation middleware
+func (sh *strictHandler) PutPassword(ctx *fiber.Ctx, params PutPasswordParams) error {
+	var request PutPasswordRequestObject
+
+	request.Params = params
+
+	var body PutPasswordJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.PutPassword(ctx.UserContext(), request.(PutPasswordRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutPassword")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PutPasswordResponseObject); ok {
+		if err := validResponse.VisitPutPasswordResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// NewRecoveryCodes operation middleware
+func (sh *strictHandler) NewRecoveryCodes(ctx *fiber.Ctx, params NewRecoveryCodesParams) error {
+	var request NewRecoveryCodesRequestObject
+
+	request.Params = params
+
+	var body NewRecoveryCodesJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.NewRecoveryCodes(ctx.UserContext(), request.(NewRecoveryCodesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "NewRecoveryCodes")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(NewRecoveryCodesResponseObject); ok {
+		if err := validResponse.VisitNewRecoveryCodesResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EndOtherSessions operation middleware
+func (sh *strictHandler) EndOtherSessions(ctx *fiber.Ctx, params EndOtherSessionsParams) error {
+	var request EndOtherSessionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.EndOtherSessions(ctx.UserContext(), request.(EndOtherSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndOtherSessions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EndOtherSessionsResponseObject); ok {
+		if err := validResponse.VisitEndOtherSessionsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListOwnSessions operation middleware
+func (sh *strictHandler) ListOwnSessions(ctx *fiber.Ctx) error {
+	var request ListOwnSessionsRequestObject
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOwnSessions(ctx.UserContext(), request.(ListOwnSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOwnSessions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListOwnSessionsResponseObject); ok {
+		if err := validResponse.VisitListOwnSessionsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EndOwnSession operation middleware
+func (sh *strictHandler) EndOwnSession(ctx *fiber.Ctx, id ShortId, params EndOwnSessionParams) error {
+	var request EndOwnSessionRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.EndOwnSession(ctx.UserContext(), request.(EndOwnSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndOwnSession")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EndOwnSessionResponseObject); ok {
+		if err := validResponse.VisitEndOwnSessionResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListOperators operation middleware
+func (sh *strictHandler) ListOperators(ctx *fiber.Ctx, params ListOperatorsParams) error {
+	var request ListOperatorsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOperators(ctx.UserContext(), request.(ListOperatorsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOperators")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListOperatorsResponseObject); ok {
+		if err := validResponse.VisitListOperatorsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// InviteOperator operation middleware
+func (sh *strictHandler) InviteOperator(ctx *fiber.Ctx, params InviteOperatorParams) error {
+	var request InviteOperatorRequestObject
+
+	request.Params = params
+
+	var body InviteOperatorJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.InviteOperator(ctx.UserContext(), request.(InviteOperatorRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "InviteOperator")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(InviteOperatorResponseObject); ok {
+		if err := validResponse.VisitInviteOperatorResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetOperator operation middleware
+func (sh *strictHandler) GetOperator(ctx *fiber.Ctx, login LoginPath, params GetOperatorParams) error {
+	var request GetOperatorRequestObject
+
+	request.Login = login
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetOperator(ctx.UserContext(), request.(GetOperatorRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetOperator")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetOperatorResponseObject); ok {
+		if err := validResponse.VisitGetOperatorResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ChangeOperator operation middleware
+func (sh *strictHandler) ChangeOperator(ctx *fiber.Ctx, login LoginPath, params ChangeOperatorParams) error {
+	var request ChangeOperatorRequestObject
+
+	request.Login = login
+	request.Params = params
+
+	var body ChangeOperatorJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeOperator(ctx.UserContext(), request.(ChangeOperatorRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeOperator")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ChangeOperatorResponseObject); ok {
+		if err := validResponse.VisitChangeOperatorResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EndOperatorSessions operation middleware
+func (sh *strictHandler) EndOperatorSessions(ctx *fiber.Ctx, login LoginPath, params EndOperatorSessionsParams) error {
+	var request EndOperatorSessionsRequestObject
+
+	request.Login = login
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.EndOperatorSessions(ctx.UserContext(), request.(EndOperatorSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndOperatorSessions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EndOperatorSessionsResponseObject); ok {
+		if err := validResponse.VisitEndOperatorSessionsResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {
@@ -3904,8 +9134,10 @@ func (sh *strictHandler) CreateSession(ctx *fiber.Ctx) error {
 }
 
 // DeleteSession operation middleware
-func (sh *strictHandler) DeleteSession(ctx *fiber.Ctx) error {
+func (sh *strictHandler) DeleteSession(ctx *fiber.Ctx, params DeleteSessionParams) error {
 	var request DeleteSessionRequestObject
+
+	request.Params = params
 
 	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
 		return sh.ssi.DeleteSession(ctx.UserContext(), request.(DeleteSessionRequestObject))
@@ -3956,8 +9188,10 @@ func (sh *strictHandler) ListWarnings(ctx *fiber.Ctx, params ListWarningsParams)
 }
 
 // CreateWarning operation middleware
-func (sh *strictHandler) CreateWarning(ctx *fiber.Ctx) error {
+func (sh *strictHandler) CreateWarning(ctx *fiber.Ctx, params CreateWarningParams) error {
 	var request CreateWarningRequestObject
+
+	request.Params = params
 
 	var body CreateWarningJSONRequestBody
 	var err error

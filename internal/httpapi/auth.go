@@ -34,7 +34,7 @@ func schemeOf(token string) string {
 // authenticate lets a request in that carries what one of the operation's security schemes asks for, and notes in k who it is.
 //
 // Where credentials are optional, those of another kind are not looked at, and a device's token that is not known makes an anonymous
-// request: a phone that was reset must still be able to scan. An officer's session that has ended is told so.
+// request: a phone that was reset must still be able to scan. An officer's session or a seller's key that has ended is told so.
 func (s *server) authenticate(ctx context.Context, c *fiber.Ctx, op *operation, k *call) error {
 	if len(op.schemes) == 0 {
 		return nil
@@ -44,6 +44,7 @@ func (s *server) authenticate(ctx context.Context, c *fiber.Ctx, op *operation, 
 		if k.receipt == "" || len(k.receipt) > maxToken {
 			return refuse(http.StatusUnauthorized, "credentials_missing", "this operation needs the receipt's secret in Haisu-Receipt-Secret")
 		}
+		k.principal = access.Principal{Kind: access.KindFiler} // the handler finds out of which case, and whether the secret is right
 		return nil
 	}
 	token, err := s.credential(c, op)
@@ -68,8 +69,11 @@ func (s *server) authenticate(ctx context.Context, c *fiber.Ctx, op *operation, 
 		if op.optional && fault.KindOf(err) == fault.Unauthenticated {
 			return nil
 		}
-		k.device = d.ID
-		return err
+		if err != nil {
+			return err
+		}
+		k.device, k.principal = d.ID, access.Principal{Kind: access.KindDevice, ID: d.ID}
+		return nil
 	}
 	p, err := s.deps.Services.Authenticator.Authenticate(ctx, token)
 	if err != nil {

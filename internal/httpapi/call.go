@@ -2,13 +2,14 @@ package httpapi
 
 import (
 	"context"
-	"net/http"
+	"net/netip"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/haisu-trace/haisu/internal/access"
+	"github.com/haisu-trace/haisu/internal/access/audit"
+	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/firm"
-	"github.com/haisu-trace/haisu/internal/warning"
 )
 
 // call is what is known of one request. Handlers of generated code see it through their context.
@@ -16,7 +17,10 @@ type call struct {
 	id        string
 	operation string // of the contract, or another short name for metrics and logs
 
-	network   string // that the client is in, for the counts of wrong log-ins
+	permission access.Action // of the operation
+	addr       netip.Addr    // of the client; kept in the audit trail alone, and sealed there
+	agent      string        // User-Agent, cut
+
 	token     string // the bearer token that was accepted
 	principal access.Principal
 	device    string // ID of the device, when a device's token was accepted
@@ -24,6 +28,7 @@ type call struct {
 
 	etag   string        // of what a handler of generated code found, when it knows better than a hash
 	cookie *fiber.Cookie // that the answer sets if it is no refusal; see keepSession
+	change audit.Change  // what a handler did, for the audit trail
 }
 
 // callKey is the key of the call both in Fiber's locals and in the context.
@@ -50,21 +55,40 @@ func (k *call) actor() string {
 		return "seller:" + k.principal.Firm
 	case k.principal.Kind != "":
 		return k.principal.Kind
-	case k.device != "":
-		return "device"
 	}
 	return "anyone"
 }
 
-// author is the officer who acts. Forbidden for operators who only read.
-func author(ctx context.Context) (warning.Author, error) {
-	p := callFrom(ctx).principal
-	if !p.Has(access.Officer) && !p.Has(access.Publisher) {
-		return warning.Author{}, refuse(http.StatusForbidden, "not_an_officer", "this is for officers who may draft and publish warnings")
+// allow asks the table whether the caller may do the request's action on t. It is what handlers ask once they know t.
+func allow(ctx context.Context, t access.Target) error {
+	k := callFrom(ctx)
+	return access.Allow(&k.principal, k.permission, t)
+}
+
+// unseen makes what does not exist look like what belongs to another authority: the difference would tell what others have.
+func unseen(err error) error {
+	if fault.KindOf(err) == fault.NotFound {
+		return fault.New(fault.NotFound, "not_found", "there is no such thing here").Because(err)
 	}
-	return warning.Author{ID: p.ID, Name: p.Name, Authority: p.Authority, May: func(action, class string, _ warning.Level) error {
-		return access.Allow(&p, access.Action(action), access.Target{Authority: p.Authority, Class: class})
-	}}, nil
+	return err
+}
+
+// acting is the body that acts for one now: what a body had that was merged is its successor's.
+func (s *server) acting(ctx context.Context, id string) (string, error) {
+	if id == "" || s.deps.Services.Bodies == nil {
+		return id, nil
+	}
+	now, err := s.deps.Services.Bodies.ActingID(ctx, id)
+	if fault.KindOf(err) == fault.NotFound { // a body that nobody succeeded, or that was never registered
+		return id, nil
+	}
+	return now, err
+}
+
+// changed tells the audit trail what a handler did on what, with what was before and what is now; nil is nothing.
+func changed(ctx context.Context, subject string, before, after any) {
+	k := callFrom(ctx)
+	k.change.Subject, k.change.Before, k.change.After = subject, before, after
 }
 
 // sellerFirm is the firm of the seller whose key was used.

@@ -18,7 +18,7 @@ func (s *server) PutProduct(ctx context.Context, req PutProductRequestObject) (P
 		return nil, err
 	}
 	in := req.Body
-	p, created, err := s.deps.Services.Catalogue.PutProduct(ctx, f, trace.Product{
+	p, created, err := s.tenant(callFrom(ctx)).Catalogue.PutProduct(ctx, f, trace.Product{
 		GTIN: g, Name: in.Name, Brand: in.Brand, Category: string(in.Category), Origin: in.Origin, Net: in.Net,
 		Description: in.Description, LotHint: in.LotHint,
 	})
@@ -37,7 +37,7 @@ func (s *server) GetProduct(ctx context.Context, req GetProductRequestObject) (G
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.deps.Services.Catalogue.Product(ctx, g)
+	v, err := s.tenant(callFrom(ctx)).Catalogue.Product(ctx, g)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (s *server) PutLot(ctx context.Context, req PutLotRequestObject) (PutLotRes
 		return nil, err
 	}
 	in := req.Body
-	l, created, err := s.deps.Services.Catalogue.PutLot(ctx, f, trace.Lot{
+	l, created, err := s.tenant(callFrom(ctx)).Catalogue.PutLot(ctx, f, trace.Lot{
 		GTIN: g, Lot: req.Lot, Produced: in.Produced, Expires: in.Expires, Quantity: in.Quantity,
 		Declaration: in.Declaration, Inspection: in.Inspection,
 	})
@@ -74,7 +74,7 @@ func (s *server) GetLot(ctx context.Context, req GetLotRequestObject) (GetLotRes
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.deps.Services.Catalogue.Lot(ctx, g, req.Lot)
+	v, err := s.tenant(callFrom(ctx)).Catalogue.Lot(ctx, g, req.Lot)
 	if err != nil {
 		return nil, err
 	}

@@ -21,8 +21,8 @@ func peerOf(rc *fasthttp.RequestCtx) netip.Addr {
 }
 
 // clientAddr is the address of the client: the peer's, or, if the peer is a trusted proxy, the last address in X-Forwarded-For that is
-// none. Addresses before that one were written by the client and are not believed. The address is used for rate limits and is
-// neither logged nor kept.
+// none. Addresses before that one were written by the client and are not believed. The address is used for rate limits, and
+// goes sealed into the audit trail of operators; it is neither logged nor kept otherwise.
 func (s *server) clientAddr(c *fiber.Ctx) netip.Addr { return s.clientOf(c.Context()) }
 
 func (s *server) clientOf(rc *fasthttp.RequestCtx) netip.Addr {
@@ -53,17 +53,4 @@ func (s *server) trusted(a netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-// networkOf is what counts as one network: an IPv4 /24 or an IPv6 /48.
-func networkOf(a netip.Addr) string {
-	bits := 24
-	if a.Is6() {
-		bits = 48
-	}
-	p, err := a.WithZone("").Prefix(bits)
-	if err != nil {
-		return ""
-	}
-	return p.String()
 }

@@ -21,7 +21,7 @@ func (s *server) IssueCodes(ctx context.Context, req IssueCodesRequestObject) (I
 	if err != nil {
 		return nil, err
 	}
-	units, err := s.deps.Services.Codes.IssueCodes(ctx, f, g, req.Lot, req.Body.Count, req.Params.IdempotencyKey)
+	units, err := s.tenant(callFrom(ctx)).Codes.IssueCodes(ctx, f, g, req.Lot, req.Body.Count, req.Params.IdempotencyKey)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (s *server) PutForeignCodes(ctx context.Context, req PutForeignCodesRequest
 	for i, in := range req.Body.Codes {
 		codes[i] = trace.ForeignCode{Scheme: in.Scheme, Code: in.Code, Serial: in.Serial}
 	}
-	added, err := s.deps.Services.Codes.PutForeignCodes(ctx, f, g, req.Lot, codes)
+	added, err := s.tenant(callFrom(ctx)).Codes.PutForeignCodes(ctx, f, g, req.Lot, codes)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (s *server) symbol(c *fiber.Ctx, media string, draw func(text string) ([]by
 	if err != nil {
 		return err
 	}
-	u, err := s.deps.Services.Codes.Unit(c.UserContext(), g, serial)
+	u, err := s.tenant(callOf(c)).Codes.Unit(c.UserContext(), g, serial)
 	if err != nil {
 		return err
 	}

@@ -88,11 +88,14 @@ func wantsProblems(t *testing.T, method string, op *openapi3.Operation) {
 	}
 }
 
+// open are the schemas of documents whose rules are not this contract's: EPCIS has its own, and the audit trail keeps what was stored.
+var open = []string{"EpcisEvent", "EpcisDocument", "AuditDocument"}
+
 func TestContractSchemas(t *testing.T) { //nolint:tparallel // eachOperation goes through them in turn, for the test above
 	t.Parallel()
 	doc := contracttest.Load(t).Doc
 	for name, s := range doc.Components.Schemas {
-		if name != "EpcisEvent" && name != "EpcisDocument" {
+		if !slices.Contains(open, name) {
 			checkSchema(t, name, s.Value)
 		}
 	}

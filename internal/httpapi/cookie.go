@@ -87,7 +87,7 @@ func (s *server) ownPage(c *fiber.Ctx) bool {
 
 // keepSession has the answer put a session into a cookie, if the operation succeeds. It gives false where cookies cannot be had: over plain http,
 // but on a loopback address. It is for handlers of generated code, and only for clients that asked for it.
-func (s *server) keepSession(ctx context.Context, token string, expires time.Time) bool { //nolint:unused // log-ins that ask for a cookie come with the next version of the contract
+func (s *server) keepSession(ctx context.Context, token string, expires time.Time) bool {
 	if s.cookie == "" || s.deps.Services.CSRF == nil {
 		return false
 	}
@@ -96,14 +96,14 @@ func (s *server) keepSession(ctx context.Context, token string, expires time.Tim
 }
 
 // dropSession has the answer take the session's cookie back, if the operation succeeds.
-func (s *server) dropSession(ctx context.Context) { //nolint:unused // log-ins that ask for a cookie come with the next version of the contract
+func (s *server) dropSession(ctx context.Context) {
 	if s.cookie != "" {
 		k := callFrom(ctx)
 		k.cookie = s.sessionCookieOf("", time.Unix(0, 0))
 	}
 }
 
-func (s *server) sessionCookieOf(value string, expires time.Time) *fiber.Cookie { //nolint:unused // log-ins that ask for a cookie come with the next version of the contract
+func (s *server) sessionCookieOf(value string, expires time.Time) *fiber.Cookie {
 	return &fiber.Cookie{
 		Name: s.cookie, Value: value, Path: "/", Expires: expires, Secure: s.https, HTTPOnly: true, SameSite: fiber.CookieSameSiteStrictMode,
 	}

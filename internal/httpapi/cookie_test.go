@@ -79,7 +79,7 @@ func TestCookiesThatAreNoSession(t *testing.T) {
 		cookie http.Cookie
 		target string
 	}{
-		"no tokens":        {func(*Deps) {}, http.Cookie{Name: hostCookie, Value: officerToken}, "/v1/warnings?status=draft"},
+		"no tokens":        {func(d *Deps) { d.Services.CSRF = nil }, http.Cookie{Name: hostCookie, Value: officerToken}, "/v1/warnings?status=draft"},
 		"another name":     {withCSRF, http.Cookie{Name: plainCookie, Value: officerToken}, "/v1/warnings?status=draft"},
 		"another kind":     {withCSRF, http.Cookie{Name: hostCookie, Value: deviceToken}, "/v1/device/alerts"},
 		"a seller's key":   {withCSRF, http.Cookie{Name: hostCookie, Value: sellerToken}, "/v1/warnings?status=draft"},

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/haisu-trace/haisu/internal/access"
+	"github.com/haisu-trace/haisu/internal/access/approval/press"
 	"github.com/haisu-trace/haisu/internal/alert"
 	"github.com/haisu-trace/haisu/internal/casefile"
 	"github.com/haisu-trace/haisu/internal/clock"
@@ -44,8 +45,9 @@ type Deps struct {
 	Guard          *Guard         // nil: one of the server's own, which bounds no connections and knows no other replicas
 }
 
-// Services are the domain as the handlers use it.
+// Services are the domain as the handlers use it. All of them are mandatory but those that say otherwise.
 type Services struct {
+	Trail         Trail // mandatory in production: without it, whatever the table of permissions traces is refused
 	Authenticator Authenticator
 	Sessions      Sessions
 	CSRF          CSRF // nil: sessions in cookies are not accepted
@@ -63,7 +65,27 @@ type Services struct {
 	Holdings      Holdings
 	Inbox         Inbox
 	Complaints    Complaints
-	Ready         func(ctx context.Context) error // nil error: the store accepts writes and the warnings are loaded
+
+	Sandbox Tenant // the test tenants; without it, test keys are refused
+
+	Account     Account
+	Credentials Credentials
+	Enrolments  Enrolments
+	Operators   Operators
+	Provider    IdentityProvider // nil: no log-in through an identity provider
+	Identities  IdentityLogins
+	Authorities Authorities
+	Bodies      Bodies // nil: every body acts for itself
+	Registry    Registry
+	Invitations Invitations
+	Keys        Keys
+	Approvals   Approvals
+	Audit       AuditReader
+	Cases       Cases
+	DeviceData  DeviceData
+	CaseData    CaseData
+
+	Ready func(ctx context.Context) error // nil error: the store accepts writes and the warnings are loaded
 }
 
 // Authenticator says whose token this is, for sessions (hs_) and sellers' keys (hk_). Unauthenticated.
@@ -117,12 +139,13 @@ type WarningDesk interface {
 	UpdateDraft(ctx context.Context, by warning.Author, no string, revision int64, c warning.Content) (warning.Draft, error)
 }
 
-// WarningPress publishes.
+// WarningPress publishes, or asks for the approval of another operator where the officer's own guard says that this is what is missing. Asking
+// twice asks once.
 type WarningPress interface {
-	PublishRevision(ctx context.Context, by warning.Author, no string, revision int64) (warning.Message, error)
-	Amend(ctx context.Context, by warning.Author, no string, a warning.Amendment) (warning.Message, error)
-	Lift(ctx context.Context, by warning.Author, no string, c warning.Change) (warning.Message, error)
-	Retract(ctx context.Context, by warning.Author, no string, c warning.Change) (warning.Message, error)
+	Publish(ctx context.Context, by warning.Author, no string, revision int64) (press.Outcome, error)
+	Amend(ctx context.Context, by warning.Author, no string, a warning.Amendment) (press.Outcome, error)
+	Lift(ctx context.Context, by warning.Author, no string, c warning.Change) (press.Outcome, error)
+	Retract(ctx context.Context, by warning.Author, no string, c warning.Change) (press.Outcome, error)
 }
 
 // Warnings reads what is published.

@@ -21,7 +21,7 @@ func (s *server) captureEvent(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	got, err := s.deps.Services.Capture.CaptureEvent(c.UserContext(), f, e)
+	got, err := s.tenant(callOf(c)).Capture.CaptureEvent(c.UserContext(), f, e)
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (s *server) captureDocument(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	got, err := s.deps.Services.Capture.Capture(c.UserContext(), f, doc)
+	got, err := s.tenant(callOf(c)).Capture.Capture(c.UserContext(), f, doc)
 	if err != nil {
 		return err
 	}

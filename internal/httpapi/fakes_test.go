@@ -1,12 +1,15 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/haisu-trace/haisu/internal/access"
+	"github.com/haisu-trace/haisu/internal/access/approval"
+	"github.com/haisu-trace/haisu/internal/access/approval/press"
 	"github.com/haisu-trace/haisu/internal/alert"
 	"github.com/haisu-trace/haisu/internal/casefile"
 	"github.com/haisu-trace/haisu/internal/consumer"
@@ -14,6 +17,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/gs1"
+	"github.com/haisu-trace/haisu/internal/lang"
 	"github.com/haisu-trace/haisu/internal/store"
 	"github.com/haisu-trace/haisu/internal/trace"
 	"github.com/haisu-trace/haisu/internal/warning"
@@ -38,15 +42,38 @@ type fakes struct {
 	seen      []int64
 	filters   []warning.Filter
 	keys      []string
+
+	principals map[string]access.Principal // by token
+	sandbox    *sandboxFake
+	trail      trailFake
+	levels     map[string]warning.Level // of what is published, by step; yellow where there is none
+	asked      []approval.Request
+	logins     []access.LoginRequest
+	given      []access.NewKey
 }
 
-func newFakes() *fakes { return &fakes{} }
+func newFakes() *fakes {
+	f := &fakes{
+		principals: map[string]access.Principal{
+			sellerToken: sellerPrincipal, testToken: testPrincipal, officerToken: officerPrincipal, viewerToken: viewerPrincipal, secondToken: secondPrincipal,
+			registrarToken: registrarPrincipal, adminToken: adminPrincipal, auditorToken: auditorPrincipal,
+		},
+		levels: map[string]warning.Level{stepPublish: content.Level},
+	}
+	f.sandbox = &sandboxFake{fakes: &fakes{}}
+	return f
+}
 
 func (f *fakes) services() Services {
 	return Services{
-		Authenticator: f, Sessions: f, Firms: firmsFake{f}, Scanner: f, Catalogue: f, Codes: f, Capture: f, Desk: f, Press: f,
+		Authenticator: f, Sessions: f, CSRF: f, Firms: firmsFake{f}, Scanner: f, Catalogue: f, Codes: f, Capture: f, Desk: f, Press: f,
 		Warnings: warningsFake{f}, Notices: noticesFake{f}, Finder: f, Devices: f, Holdings: f, Inbox: f, Complaints: f,
 		Ready: func(context.Context) error { return f.fail() },
+
+		Trail: &f.trail, Sandbox: Tenant{Scanner: f.sandbox, Catalogue: f.sandbox, Codes: f.sandbox, Capture: f.sandbox},
+		Account: f, Credentials: f, Enrolments: f, Operators: operatorsFake{f}, Provider: providerFake{f}, Identities: f,
+		Authorities: authoritiesFake{f}, Bodies: f, Registry: firmsFake{f}, Invitations: f, Keys: f, Approvals: approvalsFake{f},
+		Audit: auditFake{f}, Cases: casesFake{f}, DeviceData: deviceDataFake{f}, CaseData: caseDataFake{f},
 	}
 }
 
@@ -79,13 +106,10 @@ func (f *fakes) fail() error { return f.note(func() {}) }
 var errNoToken = fault.New(fault.Unauthenticated, "unauthenticated", "the session or key is unknown or has ended")
 
 func (f *fakes) Authenticate(_ context.Context, token string) (access.Principal, error) {
-	switch token {
-	case sellerToken:
-		return sellerPrincipal, nil
-	case officerToken:
-		return officerPrincipal, nil
-	case viewerToken:
-		return viewerPrincipal, nil
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if p, ok := f.principals[token]; ok {
+		return p, nil
 	}
 	return access.Principal{}, errNoToken
 }
@@ -94,7 +118,7 @@ func (f *fakes) Login(_ context.Context, r access.LoginRequest) (access.Session,
 	if r.Login != officerPrincipal.ID || r.Password != "correct horse battery" {
 		return access.Session{}, fault.New(fault.Unauthenticated, "login_failed", "login, password or one-time code is wrong, or the code was used already")
 	}
-	return access.Session{Token: officerToken, Expires: now.Add(access.SessionTerm), Operator: officerPrincipal}, f.fail()
+	return newSession, f.note(func() { f.logins = append(f.logins, r) })
 }
 
 func (f *fakes) Logout(_ context.Context, token string) error {
@@ -104,6 +128,9 @@ func (f *fakes) Logout(_ context.Context, token string) error {
 type firmsFake struct{ *fakes }
 
 func (f firmsFake) Get(_ context.Context, id string) (firm.Firm, error) {
+	if id == otherFirm {
+		return firm.Firm{ID: id, Name: lang.ZhEn("三亚免税店", "Sanya Duty Free"), Kind: firm.DutyFree, Updated: now}, nil
+	}
 	if id != seller.ID {
 		return firm.Firm{}, fault.New(fault.NotFound, "firm_not_found", "there is no firm %s", id)
 	}
@@ -183,7 +210,10 @@ func (f *fakes) Capture(ctx context.Context, _ firm.Firm, doc *epcis.Document) (
 	return res, f.fail()
 }
 
-func (f *fakes) Create(_ context.Context, _ warning.Author, c warning.Content) (warning.Draft, error) {
+func (f *fakes) Create(_ context.Context, by warning.Author, c warning.Content) (warning.Draft, error) {
+	if err := by.May(string(access.WarningDraft), c.Category, c.Level); err != nil {
+		return warning.Draft{}, err
+	}
 	d := draft(1)
 	d.Content = c
 	return d, f.fail()
@@ -200,7 +230,13 @@ func (f *fakes) Drafts(context.Context, string, string, int) ([]warning.Draft, s
 	return []warning.Draft{draft(3)}, "", f.fail()
 }
 
-func (f *fakes) UpdateDraft(_ context.Context, _ warning.Author, no string, revision int64, c warning.Content) (warning.Draft, error) {
+func (f *fakes) UpdateDraft(_ context.Context, by warning.Author, no string, revision int64, c warning.Content) (warning.Draft, error) {
+	if by.Authority != authorityNow {
+		return warning.Draft{}, fault.New(fault.NotFound, "warning_unknown", "there is no warning %s", no)
+	}
+	if err := by.May(string(access.WarningDraft), c.Category, c.Level); err != nil {
+		return warning.Draft{}, err
+	}
 	if revision != 3 {
 		return warning.Draft{}, fault.New(fault.Conflict, "draft_changed", "draft %s was changed meanwhile, last seen by 陈宇; read it again and put your changes into it", no)
 	}
@@ -209,25 +245,55 @@ func (f *fakes) UpdateDraft(_ context.Context, _ warning.Author, no string, revi
 	return d, f.fail()
 }
 
-func (f *fakes) PublishRevision(_ context.Context, _ warning.Author, _ string, revision int64) (warning.Message, error) {
-	return message(1, warning.KindAlert), f.note(func() { f.seen = append(f.seen, revision) })
+// publish asks what the domain asks before it publishes, and asks for approval where nothing else is missing.
+func (f *fakes) publish(by warning.Author, step, no string, rev int, kind warning.MessageKind, seen int64, reason lang.Text) (press.Outcome, error) {
+	if by.Authority != authorityNow {
+		return press.Outcome{}, fault.New(fault.NotFound, "warning_unknown", "there is no warning %s", no)
+	}
+	f.mu.Lock()
+	level := cmp.Or(f.levels[step], warning.Yellow)
+	f.mu.Unlock()
+	err := by.May(string(access.WarningPublish), content.Category, level)
+	if fault.CodeOf(err) == "four_eyes" {
+		r := pending
+		r.Action, r.Subject, r.Level, r.Revision, r.Body = "warning."+step, no, level, cmp.Or(seen, r.Revision), mustJSON(order{content, reason})
+		return press.Outcome{Asked: &r}, f.note(func() { f.asked = append(f.asked, r) })
+	}
+	if err != nil {
+		return press.Outcome{}, err
+	}
+	m := message(rev, kind)
+	return press.Outcome{Message: &m}, f.note(func() { f.seen = append(f.seen, seen) })
 }
 
-func (f *fakes) follow(kind warning.MessageKind, c warning.Change) (warning.Message, error) {
-	return message(3, kind), f.note(func() { f.changes = append(f.changes, c) })
+func (f *fakes) Publish(_ context.Context, by warning.Author, no string, revision int64) (press.Outcome, error) {
+	return f.publish(by, stepPublish, no, 1, warning.KindAlert, revision, nil)
 }
 
-func (f *fakes) Amend(_ context.Context, _ warning.Author, _ string, a warning.Amendment) (warning.Message, error) {
-	return f.follow(warning.KindUpdate, a.Change)
+func (f *fakes) follow(by warning.Author, step, no string, kind warning.MessageKind, c warning.Change) (press.Outcome, error) {
+	f.set(func(f *fakes) { f.changes = append(f.changes, c) })
+	return f.publish(by, step, no, 3, kind, int64(c.Seen), c.Reason)
 }
 
-func (f *fakes) Lift(_ context.Context, _ warning.Author, _ string, c warning.Change) (warning.Message, error) {
-	return f.follow(warning.KindLift, c)
+func (f *fakes) Amend(_ context.Context, by warning.Author, no string, a warning.Amendment) (press.Outcome, error) {
+	return f.follow(by, stepAmend, no, warning.KindUpdate, a.Change)
 }
 
-func (f *fakes) Retract(_ context.Context, _ warning.Author, _ string, c warning.Change) (warning.Message, error) {
-	return f.follow(warning.KindRetract, c)
+func (f *fakes) Lift(_ context.Context, by warning.Author, no string, c warning.Change) (press.Outcome, error) {
+	return f.follow(by, stepLift, no, warning.KindLift, c)
 }
+
+func (f *fakes) Retract(_ context.Context, by warning.Author, no string, c warning.Change) (press.Outcome, error) {
+	return f.follow(by, stepRetract, no, warning.KindRetract, c)
+}
+
+// The steps that publish.
+const (
+	stepPublish = "publish"
+	stepAmend   = "amend"
+	stepLift    = "lift"
+	stepRetract = "retract"
+)
 
 type warningsFake struct{ *fakes }
 

@@ -1,9 +1,13 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/haisu-trace/haisu/internal/access"
+	"github.com/haisu-trace/haisu/internal/access/approval"
+	"github.com/haisu-trace/haisu/internal/access/audit"
+	"github.com/haisu-trace/haisu/internal/access/authority"
 	"github.com/haisu-trace/haisu/internal/alert"
 	"github.com/haisu-trace/haisu/internal/casefile"
 	"github.com/haisu-trace/haisu/internal/casefile/deadline"
@@ -21,10 +25,15 @@ import (
 var now = time.Date(2026, 3, 2, 9, 30, 0, 0, time.UTC)
 
 const (
-	sellerToken  = "hk_7k2m9q4t_0123456789abcdefghjkmnpqrstvwxyz"
-	officerToken = "hs_0123456789abcdefghjkmnpqrstvwxyz01234567"
-	viewerToken  = "hs_viewer6789abcdefghjkmnpqrstvwxyz01234567"
-	deviceToken  = "hd_5v8x0z1b3d6f9h2j_0123456789abcdefghjkmnpqrstvwxyz"
+	sellerToken    = "hk_7k2m9q4t_0123456789abcdefghjkmnpqrstvwxyz"
+	officerToken   = "hs_0123456789abcdefghjkmnpqrstvwxyz01234567"
+	viewerToken    = "hs_viewer6789abcdefghjkmnpqrstvwxyz01234567"
+	secondToken    = "hs_second6789abcdefghjkmnpqrstvwxyz01234567"
+	registrarToken = "hs_registrar9abcdefghjkmnpqrstvwxyz01234567"
+	adminToken     = "hs_admin56789abcdefghjkmnpqrstvwxyz01234567"
+	auditorToken   = "hs_auditor789abcdefghjkmnpqrstvwxyz01234567"
+	testToken      = "hk_test_3x6z9b2d_0123456789abcdefghjkmnpqrstvwxyz"
+	deviceToken    = "hd_5v8x0z1b3d6f9h2j_0123456789abcdefghjkmnpqrstvwxyz"
 
 	formulaGTIN  = gs1.GTIN("06901234567892")
 	formulaLot   = "L24A1"
@@ -36,10 +45,28 @@ const (
 
 var seller = firm.Firm{ID: "cdf-haikou", Name: lang.ZhEn("海口免税店", "Haikou Duty Free"), Kind: firm.DutyFree, Country: "CN", Prefixes: []string{"6901234"}}
 
-var sellerPrincipal = access.Principal{Kind: access.KindSeller, ID: "7k2m9q4t", Name: "ERP", Firm: seller.ID}
+const otherFirm = "sanya-duty-free"
+
+var sellerPrincipal = access.Principal{Kind: access.KindSeller, ID: "7k2m9q4t", Name: "ERP", Firm: seller.ID, Scopes: access.Scopes}
+
+var testPrincipal = access.Principal{Kind: access.KindSeller, ID: "3x6z9b2d", Name: "ERP", Firm: seller.ID, Scopes: access.Scopes, Test: true}
 
 var officerPrincipal = access.Principal{
 	Kind: access.KindOperator, ID: "chen.yu", Name: "陈宇", Roles: []access.Role{access.Officer, access.Publisher}, Authority: authorityNow,
+	Classes: []string{access.AllClasses}, Level: warning.Red,
+}
+
+var (
+	secondPrincipal    = operatorOf("wu.min", "吴敏", access.Publisher)
+	registrarPrincipal = operatorOf("xu.jing", "许静", access.Registrar)
+	adminPrincipal     = operatorOf("gao.lei", "高磊", access.Administrator)
+	auditorPrincipal   = operatorOf("he.fang", "何芳", access.Auditor)
+)
+
+func operatorOf(login, name string, roles ...access.Role) access.Principal {
+	return access.Principal{
+		Kind: access.KindOperator, ID: login, Name: name, Roles: roles, Authority: authorityNow, Classes: []string{access.AllClasses}, Level: warning.Red,
+	}
 }
 
 var viewerPrincipal = access.Principal{Kind: access.KindOperator, ID: "lin.mei", Name: "林梅", Roles: []access.Role{access.Viewer}, Authority: authorityNow}
@@ -167,4 +194,67 @@ var complaintView = casefile.View{
 	No: receipt.No, Kind: casefile.Complaint, Status: casefile.StepFiled, StatusName: casefile.StepName(casefile.StepFiled), Filed: now,
 	GTIN: formulaGTIN.String(), Lot: formulaLot, Clocks: receipt.Clocks,
 	Timeline: []casefile.Entry{{Kind: casefile.StepFiled, Name: casefile.StepName(casefile.StepFiled), At: now}},
+}
+
+var newSession = access.Session{
+	Token: officerToken, ID: "4n7q0s3v6y9b2e5h", CSRF: csrfToken, Device: "ht_0123456789abcdefghjkmnpqrstvwxyz", Started: now,
+	Expires: now.Add(access.SessionTerm), IdleExpires: now.Add(30 * time.Minute), Operator: officerPrincipal,
+}
+
+const csrfToken = "c0123456789abcdefghjkmnpqrstvwxyz"
+
+var link = access.Link{Token: "hi_0123456789abcdefghjkmnpqrstvwxyz", Expires: now.Add(72 * time.Hour)}
+
+var operatorGiven = access.Operator{
+	Login: "lin.mei", Name: "林梅", Authority: authorityNow, Roles: []access.Role{access.Viewer}, SecondFactor: true, Enrolled: true,
+	Created: now.Add(-240 * time.Hour), LastLogin: now.Add(-time.Hour), Revision: 3,
+}
+
+var market = authority.Authority{
+	ID: "hn-amr", Name: lang.ZhEn("海南省市场监督管理局", "Hainan Administration for Market Regulation"), Kind: "market", From: "2018-10-01",
+	Competences: []authority.Competence{{Matters: []string{"warning", "complaint", "tip"}, Stages: []string{"market"}, Places: []string{"46"}}},
+	Revision:    4,
+}
+
+var keyGiven = access.Key{
+	ID: "7k2m9q4t", Firm: seller.ID, Label: "ERP", Prefix: "hk_7k2m9q4t", Scopes: []access.Scope{access.ScopeCapture, access.ScopeKeys}, Created: now,
+	CreatedBy: "operator:xu.jing", LastUsed: now,
+}
+
+var pending = approval.Request{
+	ID: "ap_5q8t1w4z7c0f3j6m9p2s5v8y-1", Action: "warning.publish", Subject: draftNo, Level: content.Level, Class: content.Category,
+	Authority: authorityNow, Revision: 3, Body: mustJSON(order{Content: content}), By: "chen.yu", ByName: "陈宇", Requested: now,
+	Expires: now.Add(7 * 24 * time.Hour), State: "pending",
+}
+
+func mustJSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+var auditEntry = audit.Entry{
+	Seq: 41, At: now, Actor: "operator:chen.yu", Authority: authorityNow, Action: "updateWarning", Subject: warningSubject(draftNo), Phase: "done",
+	Why: "复检结果", RequestID: "8z4q1w6r2t9y5v7x", From: "203.0.113.7", Attempt: 40,
+	Before: []byte(`{"revision":3}`), After: []byte(`{"revision":4}`),
+}
+
+var caseRecord = casefile.Record{
+	View: complaintView,
+	Complaint: casefile.NewComplaint{
+		Kind: casefile.Complaint, GTIN: formulaGTIN.String(), Lot: formulaLot, What: "罐口漏粉", Asked: "退款", Lang: lang.ZhHans,
+		Contact: casefile.Contact{Name: "王女士", Phone: "138 0000 0000"},
+	},
+}
+
+var deviceExport = consumer.Export{
+	Device: &consumer.Exported{
+		ID: device.ID, Platform: device.Platform, Lang: device.Lang, City: device.City, PushToken: "fGx9b1Qk3n0", Created: now, Seen: "2026-03",
+		Subscriptions: []consumer.Subscription{{Kind: consumer.SubCategory, Value: "infant_formula", MinLevel: warning.Yellow, Since: now}},
+	},
+	Holdings: []consumer.Holding{holding},
+	Alerts:   []consumer.Told{{No: warningNo, Rev: 1, Received: now, State: "sent"}},
+	Next:     "e.",
 }

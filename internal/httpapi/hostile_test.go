@@ -81,7 +81,7 @@ func TestHostileRequests(t *testing.T) {
 		{name: "EPCIS that is not JSON", method: "POST", target: "/epcis/events", body: `<xml/>`, headers: []string{"Authorization", asSeller}, status: 400},
 		{name: "EPCIS as XML", method: "POST", target: "/epcis/events", body: `<xml/>`, headers: []string{"Authorization", asSeller, "Content-Type", "application/xml"}, status: 415, code: "media_type"},
 		{name: "EPCIS of another type", method: "POST", target: "/epcis/capture", body: `{"type":"EPCISDocument"}`, headers: []string{"Authorization", asSeller}, status: 422},
-		{name: "a viewer drafts", method: "POST", target: "/v1/warnings/" + warningNo + "/lift", body: `{"reason":{"zh-Hans":"好","en":"ok"}}`, headers: []string{"Authorization", asViewer}, status: 403, code: "not_an_officer"},
+		{name: "a viewer drafts", method: "POST", target: "/v1/warnings/" + warningNo + "/lift", body: `{"reason":{"zh-Hans":"好","en":"ok"}}`, headers: []string{"Authorization", asViewer}, status: 403, code: "not_permitted"},
 		{name: "an edit without If-Match", method: "PUT", target: "/v1/warnings/" + draftNo, body: `{}`, headers: []string{"Authorization", asOfficer}, status: 400, code: "invalid_parameter", fields: []string{"If-Match required"}},
 		{name: "drafts for everybody", method: "GET", target: "/v1/warnings?status=draft", status: 401, code: "credentials_missing"},
 		{name: "a draft for everybody", method: "GET", target: "/v1/warnings/" + draftNo, status: 404, code: "warning_unknown"},

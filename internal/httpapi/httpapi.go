@@ -147,6 +147,9 @@ func (s *server) routes(app *fiber.App, ops []*operation) error {
 	app.Get("/v1/codes/:gtin/:serial.svg", s.codeSVG)
 	app.Post("/epcis/events", s.captureEvent)
 	app.Post("/epcis/capture", s.captureDocument)
+	app.Get("/v1/sessions/oidc", s.beginOidc)
+	app.Get("/v1/sessions/oidc/callback", s.finishOidc)
+	app.Get("/v1/audit/export", s.exportAudit)
 
 	app.Get("/healthz", s.health)
 	app.Get("/readyz", s.readiness)

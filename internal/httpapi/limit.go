@@ -118,6 +118,8 @@ func (cs *classes) limiters() map[string]*limiter {
 func (cs *classes) named() map[string]*class {
 	return map[string]*class{
 		"createSession": cs.login, "registerDevice": cs.register, "fileComplaint": cs.complaint, "getComplaint": cs.receipt,
+		"startEnrolment": cs.login, "confirmEnrolment": cs.login, "acceptInvitation": cs.login, "beginOidc": cs.login, "finishOidc": cs.login,
+		"putPassword": cs.login, "newRecoveryCodes": cs.login,
 		"resolveCode": cs.scan, "getHealth": cs.service, "getReadiness": cs.service,
 	}
 }

@@ -116,7 +116,7 @@ func (s *server) report(c *fiber.Ctx, k *call, r *httpError, took time.Duration)
 		slog.String("operation", k.operation),
 		slog.Int("status", status),
 		slog.Duration("took", took),
-		slog.Int("bytes", len(c.Response().Body())),
+		slog.Int("bytes", sentBytes(c)),
 		slog.String("actor", k.actor()),
 	)
 	if r != nil {

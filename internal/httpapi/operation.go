@@ -13,6 +13,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/haisu-trace/haisu/internal/access"
 	contract "github.com/haisu-trace/haisu/mobile-contract"
 )
 
@@ -22,6 +23,7 @@ const (
 	schemeOfficer = "officerSession"
 	schemeDevice  = "deviceToken"
 	schemeReceipt = "receiptSecret"
+	schemeCookie  = "officerCookie" // an officer's session in another place
 )
 
 const (
@@ -33,6 +35,7 @@ const (
 var deadlines = map[string]time.Duration{
 	"captureDocument": 60 * time.Second,
 	"issueCodes":      30 * time.Second,
+	"eraseDevice":     30 * time.Second,
 	"putForeignCodes": 30 * time.Second,
 }
 
@@ -47,6 +50,11 @@ var cachePolicies = map[string]string{
 	"listNotices":  "public, no-cache",
 	"listAlerts":   "private, no-cache",
 	"getContract":  "public, no-cache",
+
+	"listAuthorities": "public, no-cache",
+	"getAuthority":    "public, no-cache",
+	"getCompetence":   "public, no-cache",
+	"getOperator":     "private, no-cache",
 }
 
 // operation is one operation of the contract, made ready to check requests against.
@@ -57,6 +65,10 @@ type operation struct {
 	params openapi3.Parameters
 	query  map[string]bool // the names of query parameters
 
+	permission access.Action
+	trace      access.Trace // what the audit trail keeps of it
+	subject    string       // what the trail calls that which it is done on
+
 	schemes  []string // acceptable credentials; any one of them
 	optional bool     // credentials may be missing
 
@@ -65,6 +77,7 @@ type operation struct {
 	bodyTypes    []string // media types, sorted
 	maxBody      int
 	freeForm     bool // the body is checked by its handler
+	freeQuery    bool // parameters that are not in the contract are ignored
 	deadline     time.Duration
 	cache        string
 	localised    bool // the answer depends on Accept-Language
@@ -120,7 +133,9 @@ func newOperation(method, path string, o *openapi3.Operation) (*operation, error
 			op.optional = true
 		}
 		for scheme := range alternative {
-			op.schemes = append(op.schemes, scheme)
+			if scheme != schemeCookie {
+				op.schemes = append(op.schemes, scheme)
+			}
 		}
 	}
 	op.needsReceipt = slices.Contains(op.schemes, schemeReceipt)
@@ -130,6 +145,11 @@ func newOperation(method, path string, o *openapi3.Operation) (*operation, error
 	if err := op.extensions(o.Extensions); err != nil {
 		return nil, err
 	}
+	rule, ok := access.RuleOf(op.permission)
+	if !ok {
+		return nil, fmt.Errorf("x-permission %q: no line of the table of permissions", op.permission)
+	}
+	op.trace, op.subject = traceOf(rule, method), subjectOf(path)
 	if o.RequestBody != nil {
 		op.body = o.RequestBody.Value
 		op.bodyTypes = slices.Sorted(maps.Keys(op.body.Content))
@@ -140,7 +160,9 @@ func newOperation(method, path string, o *openapi3.Operation) (*operation, error
 
 // extensions reads what OpenAPI has no words for.
 func (op *operation) extensions(x map[string]any) error {
-	for name, target := range map[string]any{"x-max-body-bytes": &op.maxBody, "x-free-form": &op.freeForm} {
+	for name, target := range map[string]any{
+		"x-permission": &op.permission, "x-max-body-bytes": &op.maxBody, "x-free-form": &op.freeForm, "x-free-query": &op.freeQuery,
+	} {
 		v, ok := x[name]
 		if !ok {
 			continue

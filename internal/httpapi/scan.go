@@ -11,6 +11,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/haisu-trace/haisu/internal/access"
 	"github.com/haisu-trace/haisu/internal/gs1"
 	"github.com/haisu-trace/haisu/internal/lang"
 	"github.com/haisu-trace/haisu/internal/trace"
@@ -47,9 +48,12 @@ func (s *server) scan(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	req := s.scanRequest(c, k)
+	req, err := s.scanRequest(c, k)
+	if err != nil {
+		return err
+	}
 	req.Ref = ref
-	a, err := s.deps.Services.Scanner.Scan(c.UserContext(), req)
+	a, err := s.tenant(k).Scanner.Scan(c.UserContext(), req)
 	if err != nil {
 		return err
 	}
@@ -58,7 +62,12 @@ func (s *server) scan(c *fiber.Ctx) error {
 
 // resolve answers /v1/resolve?code=, always in JSON.
 func (s *server) resolve(c *fiber.Ctx) error {
-	a, err := s.deps.Services.Scanner.Resolve(c.UserContext(), c.Query("code"), s.scanRequest(c, callOf(c)))
+	k := callOf(c)
+	req, err := s.scanRequest(c, k)
+	if err != nil {
+		return err
+	}
+	a, err := s.tenant(k).Scanner.Resolve(c.UserContext(), c.Query("code"), req)
 	if err != nil {
 		return err
 	}
@@ -74,7 +83,11 @@ func (s *server) resolvePage(c *fiber.Ctx) error {
 	if err := s.enter(c.UserContext(), c, s.guard.classes.scan, costScan, &v); err != nil {
 		return err
 	}
-	a, err := s.deps.Services.Scanner.Resolve(c.UserContext(), c.Query("code"), s.scanRequest(c, k))
+	req, err := s.scanRequest(c, k)
+	if err != nil {
+		return err
+	}
+	a, err := s.tenant(k).Scanner.Resolve(c.UserContext(), c.Query("code"), req)
 	if err != nil {
 		return err
 	}
@@ -118,13 +131,22 @@ func (s *server) negotiate(c *fiber.Ctx) (html bool, err error) {
 	return false, refuse(http.StatusNotAcceptable, "not_acceptable", "the answer can be had as application/json or text/html")
 }
 
-// scanRequest reads who scans, where, and in which language. Nothing in it can make a scan fail: who cannot be told who is asking
-// still tells what is known of the bottle. If the store failed to name the device the scan is not recorded, and the answer says so:
+// scanRequest reads who scans, where, and in which language. Nothing that a shopper sends can make a scan fail: who cannot be told who is
+// asking still tells what is known of the bottle. If the store failed to name the device the scan is not recorded, and the answer says so:
 // recorded without its device it would look like a stranger's, and its owner would not be alerted.
-func (s *server) scanRequest(c *fiber.Ctx, k *call) trace.ScanRequest {
+//
+// A seller's key is another matter: it says in which tenant to look, and a scan with one that is not known or not for this is refused.
+func (s *server) scanRequest(c *fiber.Ctx, k *call) (trace.ScanRequest, error) {
 	req := trace.ScanRequest{Lang: requestLang(c), Place: place(c.Query("place")), Preview: preview(c)}
 	if k.token == "" { // nobody has looked yet
-		if err := s.authenticate(c.UserContext(), c, &deviceIfAny, k); err != nil {
+		err := s.authenticate(c.UserContext(), c, &scanAnyhow, k)
+		if err == nil {
+			err = s.permitTest(&scanAnyhow, k)
+		}
+		if err != nil && schemeOf(bearer(c)) == schemeSeller {
+			return req, err
+		}
+		if err != nil {
 			s.deps.Log.WarnContext(c.UserContext(), "scan not recorded: the device is not known", "request_id", k.id, "error", err)
 			req.Preview = true
 		}
@@ -133,11 +155,11 @@ func (s *server) scanRequest(c *fiber.Ctx, k *call) trace.ScanRequest {
 	if req.Device == "" {
 		req.Visitor = s.visitor(c, req.Preview)
 	}
-	return req
+	return req, nil
 }
 
-// deviceIfAny is what the scan paths ask for: a device's token, which may be missing or unknown.
-var deviceIfAny = operation{schemes: []string{schemeDevice}, optional: true}
+// scanAnyhow is what the scan paths ask for: a device's token, which may be missing or unknown, or a seller's key.
+var scanAnyhow = operation{schemes: []string{schemeDevice, schemeSeller}, optional: true, permission: access.PublicRead}
 
 var visitorPattern = regexp.MustCompile(`^[0-9a-z]{16,32}$`)
 

@@ -69,6 +69,9 @@ func (op *operation) parameters(c *fiber.Ctx) error {
 	var bad []fieldError
 	for name, values := range query {
 		if !op.query[name] {
+			if op.freeQuery {
+				continue
+			}
 			bad = append(bad, fieldError{Parameter: clip(name, 64), Code: "unknown_parameter", Detail: "this operation has no such parameter"})
 		} else if len(values) > 1 {
 			bad = append(bad, fieldError{Parameter: name, Code: "repeated", Detail: "the parameter is given more than once"})

@@ -36,7 +36,7 @@ func seenRevision(ifMatch, kind string) (int64, error) {
 
 // precondition turns the conflict with a change that the client has not seen into the status that If-Match has for it.
 func precondition(err error) error {
-	if code := fault.CodeOf(err); code != "draft_changed" && code != "warning_changed" {
+	if fault.KindOf(err) != fault.Conflict || !strings.HasSuffix(fault.CodeOf(err), "_changed") {
 		return err
 	}
 	r := *refusalOf(err)
@@ -44,16 +44,20 @@ func precondition(err error) error {
 	return &r
 }
 
+// draftFacts are what the audit trail keeps of a draft: all of it but who typed it, whom the entry itself names.
+type draftFacts struct {
+	Revision int64           `json:"revision"`
+	Content  warning.Content `json:"content"`
+}
+
 // CreateWarning drafts a warning.
 func (s *server) CreateWarning(ctx context.Context, req CreateWarningRequestObject) (CreateWarningResponseObject, error) {
-	by, err := author(ctx)
-	if err != nil {
-		return nil, err
-	}
+	by := author(ctx)
 	d, err := s.deps.Services.Desk.Create(ctx, by, *req.Body)
 	if err != nil {
 		return nil, err
 	}
+	changed(ctx, warningSubject(d.No), nil, draftFacts{d.Revision, d.Content})
 	return CreateWarning201JSONResponse{
 		Body:    draftBody(d),
 		Headers: CreateWarning201ResponseHeaders{ETag: entityTagOf(draftTag, d.Revision), Location: "/v1/warnings/" + d.No},
@@ -62,18 +66,21 @@ func (s *server) CreateWarning(ctx context.Context, req CreateWarningRequestObje
 
 // UpdateWarning replaces the content of a draft.
 func (s *server) UpdateWarning(ctx context.Context, req UpdateWarningRequestObject) (UpdateWarningResponseObject, error) {
-	by, err := author(ctx)
-	if err != nil {
-		return nil, err
-	}
 	seen, err := seenRevision(req.Params.IfMatch, draftTag)
 	if err != nil {
 		return nil, err
 	}
+	before, err := s.deps.Services.Desk.Draft(ctx, req.No)
+	if err != nil {
+		return nil, err
+	}
+	by := author(ctx)
 	d, err := s.deps.Services.Desk.UpdateDraft(ctx, by, req.No, seen, *req.Body)
 	if err != nil {
 		return nil, precondition(err)
 	}
+	// A revision is one content: if the write went through, before is what it replaced.
+	changed(ctx, warningSubject(d.No), draftFacts{before.Revision, before.Content}, draftFacts{d.Revision, d.Content})
 	return UpdateWarning200JSONResponse{
 		Body: draftBody(d), Headers: UpdateWarning200ResponseHeaders{ETag: entityTagOf(draftTag, d.Revision)},
 	}, nil
@@ -81,67 +88,76 @@ func (s *server) UpdateWarning(ctx context.Context, req UpdateWarningRequestObje
 
 // PublishWarning puts a draft in force.
 func (s *server) PublishWarning(ctx context.Context, req PublishWarningRequestObject) (PublishWarningResponseObject, error) {
-	by, err := author(ctx)
-	if err != nil {
-		return nil, err
-	}
 	seen, err := seenRevision(req.Params.IfMatch, draftTag)
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.deps.Services.Press.PublishRevision(ctx, by, req.No, seen)
-	if err != nil {
-		return nil, precondition(err)
+	o, err := s.deps.Services.Press.Publish(ctx, author(ctx), req.No, seen)
+	m, wait, err := outcome(ctx, req.No, o, err)
+	switch {
+	case err != nil:
+		return nil, err
+	case wait != nil:
+		return PublishWarning202JSONResponse{AwaitsApprovalJSONResponse: *wait}, nil
 	}
-	return PublishWarning200JSONResponse(messageBody(&m)), nil
+	return PublishWarning200JSONResponse(*m), nil
 }
 
 // AmendWarning publishes an update.
 func (s *server) AmendWarning(ctx context.Context, req AmendWarningRequestObject) (AmendWarningResponseObject, error) {
-	by, change, err := changeOf(ctx, req.Body.Reason, req.Params.IdempotencyKey, req.Params.IfMatch)
+	change, err := changeOf(ctx, req.Body.Reason, req.Params.IdempotencyKey, req.Params.IfMatch)
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.deps.Services.Press.Amend(ctx, by, req.No, warning.Amendment{Change: change, Content: &req.Body.Content})
-	if err != nil {
-		return nil, precondition(err)
+	o, err := s.deps.Services.Press.Amend(ctx, author(ctx), req.No, warning.Amendment{Change: change, Content: &req.Body.Content})
+	m, wait, err := outcome(ctx, req.No, o, err)
+	switch {
+	case err != nil:
+		return nil, err
+	case wait != nil:
+		return AmendWarning202JSONResponse{AwaitsApprovalJSONResponse: *wait}, nil
 	}
-	return AmendWarning201JSONResponse(messageBody(&m)), nil
+	return AmendWarning201JSONResponse(*m), nil
 }
 
 // LiftWarning publishes the all-clear.
 func (s *server) LiftWarning(ctx context.Context, req LiftWarningRequestObject) (LiftWarningResponseObject, error) {
-	by, change, err := changeOf(ctx, req.Body.Reason, req.Params.IdempotencyKey, req.Params.IfMatch)
+	change, err := changeOf(ctx, req.Body.Reason, req.Params.IdempotencyKey, req.Params.IfMatch)
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.deps.Services.Press.Lift(ctx, by, req.No, change)
-	if err != nil {
-		return nil, precondition(err)
+	o, err := s.deps.Services.Press.Lift(ctx, author(ctx), req.No, change)
+	m, wait, err := outcome(ctx, req.No, o, err)
+	switch {
+	case err != nil:
+		return nil, err
+	case wait != nil:
+		return LiftWarning202JSONResponse{AwaitsApprovalJSONResponse: *wait}, nil
 	}
-	return LiftWarning201JSONResponse(messageBody(&m)), nil
+	return LiftWarning201JSONResponse(*m), nil
 }
 
 // RetractWarning publishes that the warning was wrong.
 func (s *server) RetractWarning(ctx context.Context, req RetractWarningRequestObject) (RetractWarningResponseObject, error) {
-	by, change, err := changeOf(ctx, req.Body.Reason, req.Params.IdempotencyKey, req.Params.IfMatch)
+	change, err := changeOf(ctx, req.Body.Reason, req.Params.IdempotencyKey, req.Params.IfMatch)
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.deps.Services.Press.Retract(ctx, by, req.No, change)
-	if err != nil {
-		return nil, precondition(err)
+	o, err := s.deps.Services.Press.Retract(ctx, author(ctx), req.No, change)
+	m, wait, err := outcome(ctx, req.No, o, err)
+	switch {
+	case err != nil:
+		return nil, err
+	case wait != nil:
+		return RetractWarning202JSONResponse{AwaitsApprovalJSONResponse: *wait}, nil
 	}
-	return RetractWarning201JSONResponse(messageBody(&m)), nil
+	return RetractWarning201JSONResponse(*m), nil
 }
 
-func changeOf(ctx context.Context, reason WarningReason, key, ifMatch string) (warning.Author, warning.Change, error) {
-	by, err := author(ctx)
-	if err != nil {
-		return by, warning.Change{}, err
-	}
+func changeOf(ctx context.Context, reason WarningReason, key, ifMatch string) (warning.Change, error) {
+	because(ctx, reason)
 	seen, err := seenRevision(ifMatch, messageTag)
-	return by, warning.Change{Reason: reason, Key: key, Seen: int(seen)}, err
+	return warning.Change{Reason: reason, Key: key, Seen: int(seen)}, err
 }
 
 // GetWarning reads a warning; a draft only for operators of its authority.
@@ -150,7 +166,11 @@ func (s *server) GetWarning(ctx context.Context, req GetWarningRequestObject) (G
 	st, err := s.deps.Services.Warnings.Get(ctx, req.No)
 	if fault.KindOf(err) == fault.NotFound && k.principal.Kind == access.KindOperator {
 		d, draftErr := s.deps.Services.Desk.Draft(ctx, req.No)
-		if draftErr == nil && d.Authority == k.principal.Authority {
+		var has string
+		if draftErr == nil {
+			has, draftErr = s.acting(ctx, d.Authority)
+		}
+		if draftErr == nil && access.Allow(&k.principal, access.WarningDrafts, access.Target{Authority: has}) == nil {
 			k.etag = entityTagOf(draftTag, d.Revision)
 			return GetWarning200JSONResponse(draftBody(d)), nil
 		}
@@ -218,6 +238,9 @@ func (s *server) listDrafts(ctx context.Context, p ListWarningsParams) (ListWarn
 	k := callFrom(ctx)
 	if k.principal.Kind != access.KindOperator {
 		return nil, refuse(http.StatusUnauthorized, "credentials_missing", "drafts are listed for officers only")
+	}
+	if err := access.Allow(&k.principal, access.WarningDrafts, access.Target{Authority: k.principal.Authority}); err != nil {
+		return nil, err
 	}
 	if p.Level != "" || p.Category != "" || p.Hazard != "" || p.Gtin != "" || p.Q != "" || p.From != "" || p.To != "" {
 		r := refuse(http.StatusBadRequest, "invalid_parameter", "a parameter breaks a rule; see errors")

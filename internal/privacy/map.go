@@ -29,6 +29,8 @@ var (
 	AttemptWindow = Rule{Code: "attempt_window", Doc: "15 minutes", Basis: "《个人信息保护法》第十九条"}
 	// RateWindow keeps the counts of rate limits.
 	RateWindow = Rule{Code: "rate_window", Doc: "10 seconds", Basis: "《个人信息保护法》第十九条"}
+	// AuditAddress keeps the addresses of a month in the audit trail: network logs are to be kept for six months at least.
+	AuditAddress = Rule{Code: "audit_address", Start: "the end of the month", Months: 6, Basis: "《网络安全法》第二十一条第三项；《个人信息保护法》第十九条"}
 	// LinkTerm keeps a one-time link.
 	LinkTerm = Rule{Code: "link_term", Doc: "until the link is used or over, 7 days at most", Basis: "《个人信息保护法》第十九条"}
 	// UnitHistory keeps scans, which are de-identified: who scanned cannot be followed from one code to another.
@@ -40,7 +42,7 @@ var (
 )
 
 // Rules are all rules, for the table.
-var Rules = []*Rule{&CaseClosed, &DeviceUnused, &RetryWindow, &SessionTerm, &AttemptWindow, &RateWindow, &LinkTerm, &UnitHistory, &OfficialAct, &InOffice}
+var Rules = []*Rule{&CaseClosed, &DeviceUnused, &RetryWindow, &SessionTerm, &AttemptWindow, &RateWindow, &AuditAddress, &LinkTerm, &UnitHistory, &OfficialAct, &InOffice}
 
 // Fields is the map: all personal data that is stored, and how. What is not here is not to be stored: Seal refuses it, and a
 // test walks the types of all stored documents.
@@ -106,6 +108,8 @@ var Fields = []Field{
 	{"approvals", "by_name", "", "name of the officer who asks", "accountability", duty, &OfficialAct, Official},
 	{"approvals", "decided_by", "", "login of the officer who decided", "accountability", duty, &OfficialAct, Official},
 	{"approvals", "decided_name", "", "name of the officer who decided", "accountability", duty, &OfficialAct, Official},
+	{"audit_batches", "entries.entry.from", "audit", "the network address that somebody acted from", "accountability", duty, &AuditAddress, Encrypted},
+	{"audit_batches", "entries.entry.actor", "", "login of the operator who acted", "accountability", duty, &OfficialAct, Official},
 	{"warning_drafts", "by", "", "login of the officer who changed it", "accountability", duty, &OfficialAct, Official},
 	{"warning_drafts", "by_name", "", "name of the officer who changed it", "accountability", duty, &OfficialAct, Official},
 	{"warning_drafts", "seal.by", "", "login of the officer who publishes", "accountability", duty, &OfficialAct, Official},

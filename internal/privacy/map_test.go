@@ -198,7 +198,12 @@ func (s *source) members(out map[string]string, pkg string, file *ast.File, st *
 		if tag == "" {
 			names = nil
 			for _, n := range f.Names {
-				names = append(names, n.Name)
+				if n.IsExported() { // what is not does not reach the store
+					names = append(names, n.Name)
+				}
+			}
+			if len(f.Names) > 0 && names == nil {
+				continue
 			}
 		}
 		if tag == "-" {
@@ -208,8 +213,14 @@ func (s *source) members(out map[string]string, pkg string, file *ast.File, st *
 			s.walk(out, pkg, file, f.Type, place, depth+1)
 			continue
 		}
+		typ := f.Type
+		if f.Tag != nil {
+			if holds := reflect.StructTag(text(f.Tag)).Get("holds"); holds != "" { // raw JSON of that type
+				typ = ast.NewIdent(holds)
+			}
+		}
 		for _, n := range names {
-			s.walk(out, pkg, file, f.Type, strings.TrimPrefix(place+"."+n, "."), depth+1)
+			s.walk(out, pkg, file, typ, strings.TrimPrefix(place+"."+n, "."), depth+1)
 		}
 	}
 }

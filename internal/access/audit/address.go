@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/haisu-trace/haisu/internal/privacy"
 )
 
 // AddressField is how the vault knows the sealed network address of an entry.
@@ -24,20 +26,28 @@ func addressRecord(month string) string { return "audit/" + month }
 
 // sealAddress seals an address under the key of this month, and sees to it that the key has a term. The month is kept with the sealed text: the
 // entry may be written in the next.
-func (s *Service) sealAddress(ctx context.Context, addr string) (string, error) {
+func (s *Service) sealAddress(ctx context.Context, addr string) (month string, sealed privacy.Sealed, err error) {
 	if addr == "" || s.vault == nil {
-		return "", nil
+		return "", "", nil
 	}
 	now := s.now().UTC()
-	month := now.Format("2006-01")
-	sealed, err := s.vault.Seal(ctx, addressRecord(month), AddressField, []byte(addr))
+	month = now.Format("2006-01")
+	text, err := s.vault.Seal(ctx, addressRecord(month), AddressField, []byte(addr))
 	if err != nil {
-		return "", fmt.Errorf("audit: seal an address: %w", err)
+		return "", "", fmt.Errorf("audit: seal an address: %w", err)
 	}
 	if err := s.term(ctx, month, now); err != nil {
-		return "", err
+		return "", "", err
 	}
-	return month + " " + sealed, nil
+	return month, privacy.Sealed(text), nil
+}
+
+// address is the From of an entry that is read: the month and the sealed text, which Address takes apart.
+func (w *wire) address() string {
+	if w.From == "" {
+		return ""
+	}
+	return w.FromMonth + " " + string(w.From)
 }
 
 // term gives the keys of this month and the one before their terms: once per month and process, so that a crash between making a key

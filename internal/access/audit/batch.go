@@ -52,7 +52,7 @@ func link(prev digest, entry []byte) digest {
 // line is an entry with its hash, as it stands in a batch and in an export.
 type line struct {
 	Hash  string          `json:"hash"`
-	Entry json.RawMessage `json:"entry"`
+	Entry json.RawMessage `json:"entry" holds:"wire"` // holds: what a reader of the types finds in it
 }
 
 // batch is a document of the trail. Its ID is its position.

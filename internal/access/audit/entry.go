@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/haisu-trace/haisu/internal/privacy"
 )
 
 // The limits of an entry, in bytes.
@@ -37,7 +39,8 @@ type wire struct {
 	Authority    string          `json:"authority,omitempty"`
 	Before       json.RawMessage `json:"before,omitempty"`
 	BeforeDigest *Digest         `json:"before_digest,omitempty"`
-	From         string          `json:"from,omitempty"`
+	From         privacy.Sealed  `json:"from,omitempty"`       // with the key of this month:
+	FromMonth    string          `json:"from_month,omitempty"` // YYYY-MM
 	Outcome      string          `json:"outcome,omitempty"`
 	Phase        string          `json:"phase"`
 	Request      string          `json:"request,omitempty"`
@@ -62,7 +65,7 @@ func (s *Service) prepare(ctx context.Context, e Entry) (wire, error) {
 	if w.After, w.AfterDigest, err = bounded(e.After); err != nil {
 		return wire{}, fmt.Errorf("audit: after: %w", err)
 	}
-	w.From, err = s.sealAddress(ctx, cut(e.From, MaxText))
+	w.FromMonth, w.From, err = s.sealAddress(ctx, cut(e.From, MaxText))
 	return w, err
 }
 
@@ -73,7 +76,7 @@ func (w *wire) entry(hash string) (Entry, error) {
 	}
 	return Entry{
 		Seq: w.Seq, At: at, Actor: w.Actor, Authority: w.Authority, Action: w.Action, Subject: w.Subject, Phase: w.Phase, Outcome: w.Outcome,
-		Why: w.Why, RequestID: w.Request, From: w.From, Attempt: w.Attempt, Before: w.Before, After: w.After,
+		Why: w.Why, RequestID: w.Request, From: w.address(), Attempt: w.Attempt, Before: w.Before, After: w.After,
 		BeforeDigest: w.BeforeDigest, AfterDigest: w.AfterDigest, Hash: hash,
 	}, nil
 }

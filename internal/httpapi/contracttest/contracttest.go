@@ -123,7 +123,7 @@ func (c *Contract) Response(req *http.Request, status int, header http.Header, b
 		return err
 	}
 	media, _, _ := mime.ParseMediaType(header.Get("Content-Type")) // checked above
-	if req.Method == http.MethodHead || !strings.HasSuffix(media, "json") {
+	if req.Method == http.MethodHead || media != "application/json" && !strings.HasSuffix(media, "+json") {
 		in.Options.ExcludeResponseBody = true
 	}
 	in.SetBodyBytes(body)

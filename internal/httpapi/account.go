@@ -1,0 +1,110 @@
+package httpapi
+
+import (
+	"context"
+
+	"github.com/haisu-trace/haisu/internal/access"
+)
+
+// GetSelf says who the operator is and what the operator may do.
+func (s *server) GetSelf(ctx context.Context, _ GetSelfRequestObject) (GetSelfResponseObject, error) {
+	k := callFrom(ctx)
+	out := GetSelf200JSONResponse{Operator: operatorBody(&k.principal)}
+	if s.deps.Services.CSRF != nil {
+		out.Csrf = s.deps.Services.CSRF.CSRF(k.token)
+	}
+	return out, nil
+}
+
+// ListOwnSessions lists where the operator is logged in.
+func (s *server) ListOwnSessions(ctx context.Context, _ ListOwnSessionsRequestObject) (ListOwnSessionsResponseObject, error) {
+	k := callFrom(ctx)
+	sessions, err := s.deps.Services.Account.Sessions(ctx, k.principal.ID, k.token)
+	if err != nil {
+		return nil, err
+	}
+	out := ListOwnSessions200JSONResponse{Items: make([]SessionInfo, len(sessions))}
+	for i := range sessions {
+		v := &sessions[i]
+		out.Items[i] = SessionInfo{
+			Id: v.ID, Agent: v.Agent, Network: v.Network, Started: v.Started, LastSeen: v.LastSeen, Expires: v.Expires, Current: v.Current,
+		}
+	}
+	return out, nil
+}
+
+// EndOwnSession ends one of the operator's sessions.
+func (s *server) EndOwnSession(ctx context.Context, req EndOwnSessionRequestObject) (EndOwnSessionResponseObject, error) {
+	if err := s.deps.Services.Account.EndSession(ctx, callFrom(ctx).principal.ID, req.Id); err != nil {
+		return nil, err
+	}
+	return EndOwnSession204Response{}, nil
+}
+
+// ended is what the audit trail keeps of ended sessions.
+type ended struct {
+	Sessions int `json:"sessions"`
+}
+
+// EndOtherSessions ends all of the operator's sessions but the one that asks.
+func (s *server) EndOtherSessions(ctx context.Context, _ EndOtherSessionsRequestObject) (EndOtherSessionsResponseObject, error) {
+	k := callFrom(ctx)
+	n, err := s.deps.Services.Account.EndSessions(ctx, k.principal.ID, k.token)
+	if err != nil {
+		return nil, err
+	}
+	changed(ctx, "operator/"+k.principal.ID, nil, ended{n})
+	return EndOtherSessions200JSONResponse{Ended: n}, nil
+}
+
+// PutPassword changes the operator's password.
+func (s *server) PutPassword(ctx context.Context, req PutPasswordRequestObject) (PutPasswordResponseObject, error) {
+	k := callFrom(ctx)
+	err := s.deps.Services.Credentials.SetPassword(ctx, k.principal.ID, req.Body.Old, req.Body.New, k.token)
+	if err != nil {
+		return nil, err
+	}
+	return PutPassword204Response{}, nil
+}
+
+// NewRecoveryCodes gives the operator new recovery codes.
+func (s *server) NewRecoveryCodes(ctx context.Context, req NewRecoveryCodesRequestObject) (NewRecoveryCodesResponseObject, error) {
+	codes, err := s.deps.Services.Credentials.NewRecoveryCodes(ctx, callFrom(ctx).principal.ID, req.Body.Code)
+	if err != nil {
+		return nil, err
+	}
+	return NewRecoveryCodes201JSONResponse{RecoveryCodes: codes}, nil
+}
+
+// StartEnrolment takes the one-time link of a new operator.
+func (s *server) StartEnrolment(ctx context.Context, req StartEnrolmentRequestObject) (StartEnrolmentResponseObject, error) {
+	in := req.Body
+	e, err := s.deps.Services.Enrolments.StartEnrolment(ctx, access.StartRequest{
+		Token: in.Token, Password: in.Password, Login: in.Login, Name: in.Name, Authority: in.Authority, SecondFactor: in.SecondFactor,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.enrolling(ctx, e.Login); err != nil {
+		return nil, err
+	}
+	return StartEnrolment201JSONResponse{Login: e.Login, TotpSecret: e.TOTPSecret, OtpauthUrl: e.OtpauthURL}, nil
+}
+
+// ConfirmEnrolment completes an enrolment with a second factor.
+func (s *server) ConfirmEnrolment(ctx context.Context, req ConfirmEnrolmentRequestObject) (ConfirmEnrolmentResponseObject, error) {
+	e, err := s.deps.Services.Enrolments.ConfirmEnrolment(ctx, req.Body.Token, req.Body.Code)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.enrolling(ctx, e.Login); err != nil {
+		return nil, err
+	}
+	return ConfirmEnrolment201JSONResponse{RecoveryCodes: e.RecoveryCodes}, nil
+}
+
+// enrolling keeps in the audit trail that a one-time link was used.
+func (s *server) enrolling(ctx context.Context, login string) error {
+	name := access.KindOperator + ":" + login
+	return s.recordAs(ctx, name, "", "operator/"+login)
+}
