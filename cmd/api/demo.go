@@ -27,11 +27,17 @@ type demonstration struct {
 
 // logins are the demonstration's way in. They are kept in DATA_DIR, mode 0600, since the store has hashes only.
 type logins struct {
+	Officer    login  `json:"officer"`
+	Second     login  `json:"second"` // agrees to what the first asks to publish, and administers
+	SellerFirm string `json:"seller_firm"`
+	SellerKey  string `json:"seller_key"`
+}
+
+// login is an operator's way in.
+type login struct {
 	Login      string `json:"login"`
 	Password   string `json:"password"`
 	TOTPSecret string `json:"totp_secret"`
-	SellerFirm string `json:"seller_firm"`
-	SellerKey  string `json:"seller_key"`
 }
 
 // demoAuthority is the body that the demonstration's officer acts for.
@@ -96,21 +102,30 @@ func (a *app) demoLogins(ctx context.Context, seller string) (logins, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return l, err
 	}
-	l = logins{Login: "demo-" + clock.Token(3), Password: clock.Token(10), SellerFirm: seller}
-	e, err := a.access.AddOperator(ctx, access.NewOperator{
-		Login: l.Login, Name: "演示员 Demo Officer", Authority: demoAuthority, Roles: []access.Role{access.Officer, access.Publisher}, Level: warning.Red, Password: l.Password,
-	})
+	l = logins{SellerFirm: seller}
+	if l.Officer, err = a.demoOperator(ctx, "演示员 Demo Officer", access.Officer, access.Publisher); err != nil {
+		return l, err
+	}
+	l.Second, err = a.demoOperator(ctx, "复核员 Demo Second Officer", access.Publisher, access.Registrar, access.Administrator, access.Auditor)
 	if err != nil {
 		return l, err
 	}
-	l.TOTPSecret = e.TOTPSecret
 	if _, l.SellerKey, err = a.access.AddKey(ctx, access.NewKey{Firm: seller, Label: "demonstration", By: "demonstration"}); err != nil {
 		return l, err
 	}
-	if data, err = json.MarshalIndent(l, "", "  "); err != nil { //nolint:gosec // the file is for this, mode 0600
+	if data, err = json.MarshalIndent(l, "", "  "); err != nil {
 		return l, err
 	}
 	return l, os.WriteFile(path, append(data, '\n'), 0o600)
+}
+
+func (a *app) demoOperator(ctx context.Context, name string, roles ...access.Role) (login, error) {
+	l := login{Login: "demo-" + clock.Token(3), Password: clock.Token(10)}
+	e, err := a.access.AddOperator(ctx, access.NewOperator{
+		Login: l.Login, Name: name, Authority: demoAuthority, Roles: roles, Level: warning.Red, Password: l.Password,
+	})
+	l.TOTPSecret = e.TOTPSecret
+	return l, err
 }
 
 // units are the demonstration's units for the start page.
@@ -142,7 +157,11 @@ func printStart(out io.Writer, publicURL string, d *demonstration) {
 	}
 	p("  the API reference    %s/docs\n", publicURL)
 	if d != nil {
-		p("\n  officer's login      %s\n  password             %s\n  one-time code secret %s\n", d.logins.Login, d.logins.Password, d.logins.TOTPSecret)
+		show := func(who string, l login) {
+			p("\n  %-20s %s\n  password             %s\n  one-time code secret %s\n", who, l.Login, l.Password, l.TOTPSecret)
+		}
+		show("officer's login", d.logins.Officer)
+		show("second officer's", d.logins.Second)
 		p("  key of seller %-6s %s\n", d.logins.SellerFirm, d.logins.SellerKey)
 		p("\nThis is demonstration data; these logins are good on this machine only.\n")
 	}

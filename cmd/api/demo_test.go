@@ -59,6 +59,7 @@ func TestDemonstration(t *testing.T) {
 	code, err := totp.GenerateCode(secret, time.Now())
 	check(t, err)
 	p.do(nil, "POST", "/v1/sessions", nil, map[string]any{"login": login, "password": password, "code": code}, 201)
+	printed(t, p, `second officer's +(demo-\S+)`)
 	seller := printed(t, p, `key of seller \S+ +(\S+)`)
 	p.do(nil, "PUT", "/v1/products/"+gtin, bearer(seller), spirits, 201)
 

@@ -119,14 +119,13 @@ func (cs *classes) named() map[string]*class {
 	return map[string]*class{
 		"createSession": cs.login, "registerDevice": cs.register, "fileComplaint": cs.complaint, "getComplaint": cs.receipt,
 		"startEnrolment": cs.login, "confirmEnrolment": cs.login, "acceptInvitation": cs.login, "beginOidc": cs.login, "finishOidc": cs.login,
-		"putPassword": cs.login, "newRecoveryCodes": cs.login,
 		"resolveCode": cs.scan, "getHealth": cs.service, "getReadiness": cs.service,
 	}
 }
 
 // costs of operations that cost something else than their class.
 var costs = map[string]cost{
-	"captureEvent": costCapture, "captureDocument": costBulk, "issueCodes": costBulk, "putForeignCodes": costBulk,
+	"putPassword": costHash, "captureEvent": costCapture, "captureDocument": costBulk, "issueCodes": costBulk, "putForeignCodes": costBulk,
 }
 
 // of gives the class of an operation and what it costs. An operation that nobody named is classed by whom it asks for: an anonymous write is

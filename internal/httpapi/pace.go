@@ -79,19 +79,15 @@ func (l *lateness) run(ctx context.Context, note func(time.Duration)) error {
 	var b [1]byte
 	for {
 		if _, err := r.Read(b[:]); err != nil {
-			return errors.Join(r.Close(), ignoreEnd(ctx, err))
+			if ctx.Err() != nil { // the end that was asked for
+				err = nil
+			}
+			return errors.Join(r.Close(), err)
 		}
 		if sent := l.sent.Swap(0); sent != 0 {
 			note(time.Duration(time.Now().UnixNano() - sent))
 		}
 	}
-}
-
-func ignoreEnd(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 // pace is how many pieces of work a gate begins in a second. It is used under the gate's lock.
