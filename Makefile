@@ -2,6 +2,7 @@
 
 GOLANGCI_VERSION := v2.15.0
 GOVULNCHECK_VERSION := v1.9.0
+CYCLONEDX_VERSION := v1.10.0
 
 GO ?= go
 PKG ?= ./...
@@ -66,3 +67,32 @@ bench: ## Run the benchmarks; BENCH=Scan PKG=./internal/... for some
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities (asks a database on the Internet)
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
+
+.PHONY: fuzz
+fuzz: ## Run every Go fuzz target for FUZZTIME (10s)
+	.ci/gofuzz
+
+FUZZ_VENV := bin/fuzz/venv
+
+.PHONY: fuzz-api
+fuzz-api: build $(FUZZ_VENV) ## Hold a running server to its contract with schemathesis (needs Python; 10,000 requests or more)
+	$(FUZZ_VENV)/bin/python .ci/fuzz/fuzz.py --examples 8
+
+$(FUZZ_VENV): .ci/fuzz/requirements.txt
+	python3 -m venv $@
+	$@/bin/pip install -q --require-hashes -r $<
+	touch $@
+
+.PHONY: reproducible
+reproducible: ## Build twice, in two directories, and want the same bytes
+	rm -rf bin/again && mkdir -p bin/again/src
+	git archive HEAD | tar -x -C bin/again/src
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags $(TAGS) -ldflags=-s -o bin/again/one ./cmd/api
+	cd bin/again/src && CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags $(TAGS) -ldflags=-s -o ../two ./cmd/api
+	cmp bin/again/one bin/again/two
+	rm -rf bin/again
+
+.PHONY: sbom
+sbom: ## Write the bill of materials of the program, bin/sbom.json (CycloneDX)
+	mkdir -p bin
+	$(GO) run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION) app -licenses -json -main cmd/api -output bin/sbom.json .

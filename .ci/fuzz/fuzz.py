@@ -30,7 +30,10 @@ EXAMPLES = HERE.parent.parent / "mobile-contract" / "examples"
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,response_headers_conformance"
 
 # Operations that end the credentials which they are called with. They come last, each kind of client in a run of its own.
-LAST = {"officer": ["deleteSession"]}
+LAST = {
+    "officer": ["endOwnSession", "deleteSession"], "administrator": ["endOwnSession", "endOperatorSessions", "deleteSession"],
+    "device": ["eraseDevice"], "anyone": ["eraseComplaint"], "seller": ["endKey"],
+}
 
 # Words that must not reach anybody else.
 FIRM, HOLDING, DRAFT, COMPLAINT = "金丝雀商号", "CANARYLOT7", "金丝雀草稿", "金丝雀投诉"
@@ -56,7 +59,7 @@ class Server:
     """The server, and what it printed about itself."""
 
     def __init__(self, program, directory):
-        self.program, self.directory = program, directory
+        self.program, self.directory, self.networks = program, directory, 0
         self.env = {
             "PATH": os.environ["PATH"], "ADDR": "127.0.0.1:0", "DATA_DIR": str(directory / "data"), "DEMO": "on",
             "TRUSTED_PROXIES": "127.0.0.0/8", "LOG_LEVEL": "warn",
@@ -80,8 +83,17 @@ class Server:
             raise Failed(f"the server did not print {pattern}:\n{self.printed}")
         return m.group(1)
 
-    def command(self, *args):
-        return subprocess.run([self.program, *args], env=self.env, check=True, capture_output=True, text=True).stdout
+    def command(self, *args, given=""):
+        return subprocess.run([self.program, *args], env=self.env, check=True, capture_output=True, text=True, input=given).stdout
+
+    def operator(self, login, roles):
+        """Add an operator, and give a session: limits count by operator."""
+        password = "a long enough password"
+        printed = self.command("operator", "add", login, "-authority", "hn-amr", "-roles", roles, given=password + "\n")
+        secret = re.search(r"one-time code secret: (\S+)", printed).group(1)
+        self.networks += 1  # log-ins are limited by address
+        headers = {"X-Forwarded-For": f"198.18.{self.networks}.1"}
+        return self.made("createSession", headers=headers, login=login, password=password, code=totp(secret))["token"]
 
     def call(self, example, *, bearer=None, headers=None, path=None, **changes):
         """Send the request of a golden example with some members of its body changed; gives status and body."""
@@ -133,10 +145,9 @@ def prepare(server):
     seller = [server.find(r"key of seller \S+\s+(hk_\S+)")]
     seller += [re.search(r"hk_\S+", server.command("key", "add", server.find(r"key of seller (\S+)"))).group(0) for _ in range(4)]
     rival = re.search(r"hk_\S+", server.command("key", "add", "canary", "-name", FIRM, "-prefixes", "690888888")).group(0)
-    officer = server.made(
-        "createSession", login=server.find(r"officer's login\s+(\S+)"), password=server.find(r"\n  password\s+(\S+)"),
-        totp=totp(server.find(r"one-time code secret\s+(\S+)")),
-    )["token"]
+    officers = [server.operator(f"officer{n}", "officer,publisher") for n in range(6)]
+    administrators = [server.operator(f"administrator{n}", "registrar,administrator,auditor") for n in range(6)]
+    officer = officers[0]
     devices = [server.made("registerDevice")["token"] for _ in range(5)]
     other = server.made("registerDevice")["token"]
     unit = re.search(r"/01/(\d+)/10/([^/\s]+)/21/([^/\s]+)", server.printed)
@@ -151,12 +162,12 @@ def prepare(server):
         "id": own, "receipt": [second["no"]],
     }
     tenants(server, rival=rival, device=devices[0], other=other, holding=holding, draft=draft, case=case, second=second, unit=unit)
-    bearer = [{"Authorization": "Bearer " + t} for t in [officer]]
     return [
         ("anyone", [{"Haisu-Receipt-Secret": second["secret"]}], known, [FIRM, HOLDING, DRAFT, COMPLAINT, case["secret"]]),
         ("seller", [{"Authorization": "Bearer " + k} for k in seller], known, [FIRM, HOLDING, DRAFT, COMPLAINT]),
         ("device", [{"Authorization": "Bearer " + t} for t in devices], {**known, "id": [*own, holding]}, [FIRM, HOLDING, DRAFT, COMPLAINT]),
-        ("officer", bearer, known, [HOLDING]),
+        ("officer", [{"Authorization": "Bearer " + t} for t in officers], known, [HOLDING]),
+        ("administrator", [{"Authorization": "Bearer " + t} for t in administrators], known, [HOLDING, DRAFT, COMPLAINT]),
     ]
 
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/access/oidc"
 	"github.com/haisu-trace/haisu/internal/httpapi"
 	"github.com/haisu-trace/haisu/internal/outbound"
+	"github.com/haisu-trace/haisu/internal/privacy"
 )
 
 // complaints finds the authority that a complaint goes to. Goods in a shop are a market's matter where the filer does not say.
@@ -88,4 +90,40 @@ func (a *app) openProvider(publicURL string) (httpapi.IdentityProvider, error) {
 		return nil, fmt.Errorf("OIDC_ISSUER: %w", err)
 	}
 	return p, nil
+}
+
+// trailReader is the audit trail for auditors: with the addresses that are still kept. An export has them sealed, as the chain does.
+type trailReader struct {
+	*audit.Service
+	vault *privacy.Vault
+}
+
+func (r trailReader) List(ctx context.Context, f audit.Filter, cursor string, limit int) ([]audit.Entry, string, error) {
+	entries, next, err := r.Service.List(ctx, f, cursor, limit)
+	if err != nil {
+		return nil, "", err
+	}
+	var items []privacy.Item
+	var at []int
+	for i := range entries {
+		record, sealed, ok := audit.Address(entries[i].From)
+		entries[i].From = ""
+		if ok {
+			items, at = append(items, privacy.Item{Record: record, Field: audit.AddressField, Sealed: sealed}), append(at, i)
+		}
+	}
+	opened, err := r.vault.OpenMany(ctx, items)
+	if err != nil {
+		return nil, "", err
+	}
+	for i, o := range opened {
+		if errors.Is(o.Err, privacy.ErrErased) { // its month is over
+			continue
+		}
+		if o.Err != nil {
+			return nil, "", o.Err
+		}
+		entries[at[i]].From = string(o.Plain)
+	}
+	return entries, next, nil
 }

@@ -238,8 +238,13 @@ var inEnglish = map[string]string{"Accept": "application/json", "Accept-Language
 // login adds an operator by the command and opens a session over HTTP.
 func (p *program) login(name string) string {
 	p.t.Helper()
+	return p.loginAs(name, "officer,publisher")
+}
+
+func (p *program) loginAs(name, roles string) string {
+	p.t.Helper()
 	const password = "a long enough password"
-	out := p.command(password+"\n", "operator", "add", name, "-authority", "hn-amr", "-operator-name", "Chen Yu")
+	out := p.command(password+"\n", "operator", "add", name, "-authority", "hn-amr", "-operator-name", "Chen Yu", "-roles", roles)
 	secret := regexp.MustCompile(`secret: (\S+)`).FindStringSubmatch(out)
 	if secret == nil {
 		p.t.Fatalf("no one-time code secret in %q", out)
@@ -467,6 +472,7 @@ func TestEndToEnd(t *testing.T) {
 	wantAt(t, status, "filed", "timeline", 0, "kind")
 	p.do(nil, "GET", receipt, map[string]string{"Haisu-Receipt-Secret": "00000 00000 00000 00000 00000"}, nil, 404)
 
+	p.checkTrail(filed["no"].(string), filed["secret"].(string), officer)
 	p.do(nil, "DELETE", "/v1/sessions/current", officer, nil, 204)
 	p.do(nil, "POST", "/v1/warnings", officer, warningContent("orange", "L1"), 401)
 	if err := p.stop(); err != nil {

@@ -134,7 +134,7 @@ func (a *app) server(publicURL string, guard *httpapi.Guard, alerts *alert.Servi
 			PublicURL: publicURL, Warnings: a.warnings, Finder: finder, Demo: demo.units(), Enroller: enroller{a.access, a.trail},
 		}),
 		Services: httpapi.Services{
-			Trail: httpapi.TrailOf(a.trail.Begin, a.trail.Record), Audit: a.trail,
+			Trail: httpapi.TrailOf(a.trail.Begin, a.trail.Record), Audit: trailReader{a.trail, a.vault},
 			Authenticator: a.access, Sessions: a.access, CSRF: a.access, Account: a.access, Credentials: a.access, Enrolments: a.access,
 			Operators: a.access, Provider: provider, Identities: a.access, Keys: a.access, Invitations: a.access,
 			Authorities: a.bodies, Bodies: a.bodies, Firms: a.firms, Registry: a.firms,
