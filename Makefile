@@ -96,3 +96,7 @@ reproducible: ## Build twice, in two directories, and want the same bytes
 sbom: ## Write the bill of materials of the program, bin/sbom.json (CycloneDX)
 	mkdir -p bin
 	$(GO) run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION) app -licenses -json -main cmd/api -output bin/sbom.json .
+
+.PHONY: licences
+licences: sbom ## Fail for a module whose licence is not in the list of .ci/licences
+	.ci/licences
