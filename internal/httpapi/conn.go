@@ -78,6 +78,25 @@ type guardedConn struct {
 	phase            atomic.Int32
 	since            atomic.Int64 // when the phase began, in Unix nanoseconds
 	closed           atomic.Bool
+	heard            atomic.Bool // something has arrived
+}
+
+// Read notes that something has arrived.
+func (c *guardedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 && !c.heard.Load() {
+		c.heard.Store(true)
+	}
+	return n, err
+}
+
+// Write says nothing to whoever has said nothing: a browser opens connections ahead of time, and would take the 408 that ends one for the answer to the
+// request that it sends next.
+func (c *guardedConn) Write(b []byte) (int, error) {
+	if !c.heard.Load() {
+		return 0, net.ErrClosed
+	}
+	return c.Conn.Write(b)
 }
 
 func (c *guardedConn) become(phase int32) {

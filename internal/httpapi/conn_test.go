@@ -110,7 +110,7 @@ const askHealth = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 func TestSlowHeaders(t *testing.T) {
 	t.Parallel()
 	addr, _, _ := guarded(t, Connections{Header: 150 * time.Millisecond})
-	for _, start := range []string{"", "GET /healthz HTTP/1.1\r\n", "GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: "} {
+	for _, start := range []string{"G", "GET /healthz HTTP/1.1\r\n", "GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: "} {
 		c := dial(t, addr)
 		begin := time.Now()
 		stop := make(chan struct{})
@@ -119,7 +119,7 @@ func TestSlowHeaders(t *testing.T) {
 			tick := time.NewTicker(10 * time.Millisecond)
 			defer tick.Stop()
 			_, _ = io.WriteString(c, start)
-			for start != "" {
+			for {
 				select {
 				case <-stop:
 					return
@@ -143,6 +143,19 @@ func TestSlowHeaders(t *testing.T) {
 		}
 		close(stop)
 		wg.Wait()
+	}
+}
+
+// A connection that was opened ahead of time ends without a word: its owner would take one for the answer to what it asks next.
+func TestSilentConnections(t *testing.T) {
+	t.Parallel()
+	addr, _, g := guarded(t, Connections{Header: 50 * time.Millisecond})
+	c := dial(t, addr)
+	if b, err := c.r.ReadByte(); !errors.Is(err, io.EOF) {
+		t.Errorf("it was told %q, %v", b, err)
+	}
+	for g.conns.open.Load() > 0 {
+		runtime.Gosched() // the server notices soon
 	}
 }
 
