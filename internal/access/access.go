@@ -45,6 +45,8 @@ type Principal struct {
 	Firm   string  // sellers
 	Scopes []Scope // sellers
 	Test   bool    // sellers: the key is for the firm's test tenant
+
+	NotAfter time.Time // sellers: when the key ends; zero: until somebody ends it
 }
 
 // Has says whether an operator has a role.

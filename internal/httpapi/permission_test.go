@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
@@ -344,6 +345,36 @@ func TestKeysDoNotGrow(t *testing.T) {
 	}
 	if resp := b.do(t, request("DELETE", "/v1/firms/cdf-haikou/keys/nobodys", "", "Authorization", as)); resp.StatusCode != 404 {
 		t.Errorf("a key that there is not: %d", resp.StatusCode)
+	}
+}
+
+// A key that ends gives no key that ends later, by whatever door.
+func TestKeysDoNotOutliveTheirGiver(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := sellerPrincipal
+	p.Scopes, p.NotAfter = access.Scopes, now.Add(24*time.Hour)
+	b.fakes.principals["hk_ends_0123456789"] = p
+	const as = "Bearer hk_ends_0123456789"
+	for body, want := range map[string]int{
+		`{"label":"x","scopes":["keys"]}`: 403,
+		`{"label":"x","scopes":["keys"],"not_after":"` + now.Add(25*time.Hour).Format(time.RFC3339) + `"}`: 403,
+		`{"label":"x","scopes":["keys"],"not_after":"` + now.Add(24*time.Hour).Format(time.RFC3339) + `"}`: 201,
+	} {
+		resp := b.do(t, request("POST", "/v1/firms/cdf-haikou/keys", body, "Authorization", as))
+		if resp.StatusCode != want || want == 403 && readProblem(t, resp).Code != "key_outlives" {
+			t.Errorf("%s: %d", body, resp.StatusCode)
+		}
+	}
+	resp := b.do(t, request("POST", "/v1/firms/cdf-haikou/keys/7k2m9q4t/rotation", `{"overlap_hours":0}`, "Authorization", as))
+	if resp.StatusCode != 201 { // its own key, whose end the new one has
+		t.Errorf("%d %s", resp.StatusCode, readBody(t, resp))
+	}
+	p.ID = "another"
+	b.fakes.principals["hk_ends_0123456789"] = p
+	resp = b.do(t, request("POST", "/v1/firms/cdf-haikou/keys/7k2m9q4t/rotation", `{"overlap_hours":0}`, "Authorization", as))
+	if resp.StatusCode != 403 || readProblem(t, resp).Code != "key_outlives" {
+		t.Errorf("%d", resp.StatusCode)
 	}
 }
 
