@@ -35,7 +35,7 @@ func rights(who *access.Service) press.Rights {
 		if err != nil {
 			return err
 		}
-		return access.Allow(&p, access.Action(q.Action), access.Target{Authority: q.Authority, Class: q.Class, Level: q.Level, Second: q.Second})
+		return access.Allow(&p, access.Action(q.Action), access.Target{Authority: q.Authority, Class: q.Class, Level: q.Grade.Level, Recall: q.Grade.Recall, Second: q.Second})
 	}
 }
 
