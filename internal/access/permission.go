@@ -23,6 +23,17 @@ const (
 // Roles are all roles, from the least to the most.
 var Roles = []Role{Viewer, Officer, Publisher, Registrar, Administrator, Auditor}
 
+// exclusive are the roles that nobody has together with Administrator: whoever lets others in must not be one of two who publish.
+var exclusive = []Role{Officer, Publisher}
+
+// held is what counts of an operator's roles: an administrator who was given exclusive ones behind this package's back has not got them.
+func held(roles []Role) []Role {
+	if !slices.Contains(roles, Administrator) {
+		return roles
+	}
+	return slices.DeleteFunc(slices.Clone(roles), func(r Role) bool { return slices.Contains(exclusive, r) })
+}
+
 // Scope is a part of what a seller's key may do.
 type Scope string
 

@@ -43,6 +43,7 @@ func (s *server) AddKey(ctx context.Context, req AddKeyRequestObject) (AddKeyRes
 	if err := holds(ctx, in.Scopes, in.NotAfter); err != nil {
 		return nil, err
 	}
+	once(ctx)
 	k, plain, err := s.deps.Services.Keys.AddKey(ctx, access.NewKey{
 		Firm: req.Id, Label: in.Label, Scopes: in.Scopes, Test: in.Test, NotAfter: in.NotAfter, By: actorOf(&callFrom(ctx).principal),
 	})
@@ -71,6 +72,7 @@ func (s *server) RotateKey(ctx context.Context, req RotateKeyRequestObject) (Rot
 	if err := holds(ctx, before.Scopes, ends); err != nil {
 		return nil, err
 	}
+	once(ctx)
 	overlap := time.Duration(req.Body.OverlapHours) * time.Hour
 	k, plain, err := s.deps.Services.Keys.RotateKey(ctx, req.Id, req.Key, overlap, actorOf(&callFrom(ctx).principal))
 	if err != nil {
