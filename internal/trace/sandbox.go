@@ -22,6 +22,9 @@ func OpenSandbox(ctx context.Context, production Deps) (*Service, error) {
 	d := production
 	d.Engine = store.Prefixed(d.Engine, sandboxPrefix)
 	d.Hasher = sandboxHasher{d.Hasher}
+	if d.Sealer != nil {
+		d.Sealer = sandboxSealer{d.Sealer}
+	}
 	d.Notices, d.Exposures = nil, nil
 	return Open(ctx, d)
 }
@@ -30,4 +33,15 @@ type sandboxHasher struct{ Hasher }
 
 func (h sandboxHasher) Hash(purpose, token string) string {
 	return h.Hasher.Hash("sandbox/"+purpose, token)
+}
+
+// sandboxSealer keeps the tokens of the two worlds apart.
+type sandboxSealer struct{ Sealer }
+
+func (h sandboxSealer) Seal(purpose string, plain []byte) (string, error) {
+	return h.Sealer.Seal("sandbox/"+purpose, plain)
+}
+
+func (h sandboxSealer) Open(purpose, sealed string) ([]byte, error) {
+	return h.Sealer.Open("sandbox/"+purpose, sealed)
 }
