@@ -52,7 +52,7 @@ type app struct {
 	access    *access.Service
 	trail     *audit.Service
 	approvals *approval.Service
-	sandbox   *trace.Service
+	sandboxes *trace.Sandboxes
 	warnings  *warning.Service
 	notices   *notice.Service
 	consumers *consumer.Service
@@ -92,7 +92,8 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	if _, err = a.bodies.Seed(ctx); err != nil {
 		return nil, err
 	}
-	if a.access, err = access.Open(ctx, a.engine, access.Options{Hasher: a.box, Vault: a.vault, Now: time.Now, Authorities: a.bodies, Log: log}); err != nil {
+	who := access.Options{Hasher: a.box, Vault: a.vault, Now: time.Now, Authorities: a.bodies, Firms: a.firms, Log: log}
+	if a.access, err = access.Open(ctx, a.engine, who); err != nil {
 		return nil, err
 	}
 	if a.trail, err = audit.Open(ctx, audit.Deps{Engine: a.engine, Keys: a.box, Vault: a.vault, Now: time.Now, Log: log}); err != nil {
@@ -120,7 +121,7 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	if a.trace, err = trace.Open(ctx, world); err != nil {
 		return nil, err
 	}
-	if a.sandbox, err = trace.OpenSandbox(ctx, world); err != nil {
+	if a.sandboxes, err = trace.OpenSandboxes(ctx, world); err != nil {
 		return nil, err
 	}
 	if a.cases, err = casefile.Open(ctx, casefile.Deps{Engine: a.engine, Hasher: a.box, Vault: a.vault, Authorities: complaints{a.bodies}, Now: time.Now, Log: log}); err != nil {
