@@ -72,10 +72,12 @@ func (s *Service) CaptureEvent(ctx context.Context, f firm.Firm, e *epcis.Event)
 // pointers, when the ID of an event stands for another event.
 func (s *Service) Capture(ctx context.Context, f firm.Firm, doc *epcis.Document) (CaptureResult, error) {
 	if len(doc.Events) == 0 {
-		return CaptureResult{}, fault.InvalidFields(fault.Field{Pointer: "/epcisBody/eventList", Code: "empty", Detail: "there is no event to capture"})
+		return CaptureResult{}, errNoEvents()
 	}
-	return s.capture(ctx, f, doc.Events, func(i int) string { return fmt.Sprintf("/epcisBody/eventList/%d", i) })
+	return s.capture(ctx, f, doc.Events, eventPointer)
 }
+
+func eventPointer(i int) string { return fmt.Sprintf("/epcisBody/eventList/%d", i) }
 
 func (s *Service) capture(ctx context.Context, f firm.Firm, events []*epcis.Event, pointer func(int) string) (CaptureResult, error) {
 	now := s.now().UTC().Truncate(time.Millisecond)
