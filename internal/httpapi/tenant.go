@@ -13,6 +13,7 @@ type Tenant struct {
 	Catalogue Catalogue
 	Codes     Codes
 	Capture   Capture
+	Links     Links
 }
 
 // tenant chooses the world of a request: the test tenants' for a seller's key that is for them, else the real one. It is the one place
@@ -22,7 +23,7 @@ func (s *server) tenant(k *call) Tenant {
 	if k.principal.Test {
 		return v.Sandbox
 	}
-	return Tenant{Scanner: v.Scanner, Catalogue: v.Catalogue, Codes: v.Codes, Capture: v.Capture}
+	return Tenant{Scanner: v.Scanner, Catalogue: v.Catalogue, Codes: v.Codes, Capture: v.Capture, Links: v.Links}
 }
 
 // testActions are the actions that have a test tenant to be done on, and the reading of the firm's own record.

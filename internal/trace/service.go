@@ -68,6 +68,7 @@ type Service struct {
 	raws     *store.Collection[rawDoc]
 	captures *store.Collection[captureDoc]
 	scans    *store.Collection[scanDoc]
+	links    *store.Collection[LinkSet]
 	deps     Deps
 	now      clock.Now
 	chains   *chainCache
@@ -84,6 +85,7 @@ const (
 	byInput = "input"
 	byUnit  = "unit"
 	byState = "state"
+	byRef   = "ref"
 )
 
 // Open declares the collections and rebuilds indexes that changed.
@@ -134,6 +136,7 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 	})
 	open(func() (err error) { s.captures, err = store.Open(ctx, deps.Engine, captureDef); return err })
 	open(func() (err error) { s.scans, err = store.Open(ctx, deps.Engine, scanDef); return err })
+	open(func() (err error) { s.links, err = store.Open(ctx, deps.Engine, linkDef); return err })
 	if err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
 	}
