@@ -164,7 +164,7 @@ func (s *server) whoScans(c *fiber.Ctx, k *call) error {
 	if err := s.authenticate(c.UserContext(), c, &scanAnyhow, k); err != nil {
 		return err
 	}
-	return s.permitTest(&scanAnyhow, k)
+	return s.permitTest(c.UserContext(), &scanAnyhow, k)
 }
 
 // scanAnyhow is what the scan paths ask for: a device's token, which may be missing or unknown, or a seller's key.

@@ -42,7 +42,8 @@ var linkDef = store.Def[LinkSet]{Name: "link_sets", Indexes: []store.Index[LinkS
 }}}
 
 // PutLinks replaces what a firm links from a product, lot or unit; none takes the links away. Only the registrant of the company prefix and those
-// who have its grant may: a link is the first thing that a stranger's phone opens. It may be repeated. Invalid; Forbidden (not_registrant).
+// who have its grant may: a link is the first thing that a stranger's phone opens. It may be repeated: the same links again change nothing. Invalid; Forbidden
+// (not_registrant).
 func (s *Service) PutLinks(ctx context.Context, f firm.Firm, ref gs1.Ref, links []linkset.Link) (LinkSet, error) {
 	set := LinkSet{
 		GTIN: ref.GTIN, Lot: ref.Lot, Serial: ref.Serial, Firm: f.ID, Links: slices.Clone(links), Updated: s.now().UTC().Truncate(time.Millisecond),
@@ -59,7 +60,7 @@ func (s *Service) PutLinks(ctx context.Context, f firm.Firm, ref gs1.Ref, links 
 	if err := checkLinks(set.Links); err != nil {
 		return set, err
 	}
-	_, err := upsert(ctx, s.links, ref.Path()+"|"+f.ID, set)
+	set, _, err := save(ctx, s.links, ref.Path()+"|"+f.ID, set, false, func(l *LinkSet) *time.Time { return &l.Updated })
 	return set, err
 }
 
