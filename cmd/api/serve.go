@@ -177,10 +177,25 @@ func (a *app) sweep(ctx context.Context) error {
 				a.log.ErrorContext(ctx, "sweep", "error", err)
 			}
 		}
+		a.emptyLog(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
 		}
+	}
+}
+
+// emptyLog has a store with a write-ahead log of its own forget what was deleted.
+func (a *app) emptyLog(ctx context.Context) {
+	eng, ok := a.engine.(interface{ EmptyLog(ctx context.Context) error })
+	if !ok {
+		return
+	}
+	err := eng.EmptyLog(ctx)
+	if errors.Is(err, store.ErrUnavailable) {
+		a.log.WarnContext(ctx, "what was deleted stays in the write-ahead log for now", "error", err)
+	} else if err != nil && ctx.Err() == nil {
+		a.log.ErrorContext(ctx, "the write-ahead log cannot be emptied", "error", err)
 	}
 }
