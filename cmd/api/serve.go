@@ -188,7 +188,9 @@ func (a *app) sweep(ctx context.Context) error {
 
 // emptyLog has a store with a write-ahead log of its own forget what was deleted.
 func (a *app) emptyLog(ctx context.Context) {
-	eng, ok := a.engine.(interface{ EmptyLog(ctx context.Context) error })
+	eng, ok := a.engine.(interface {
+		EmptyLog(ctx context.Context) error
+	})
 	if !ok {
 		return
 	}
