@@ -72,10 +72,12 @@ func (s *Service) CaptureEvent(ctx context.Context, f firm.Firm, e *epcis.Event)
 // pointers, when the ID of an event stands for another event.
 func (s *Service) Capture(ctx context.Context, f firm.Firm, doc *epcis.Document) (CaptureResult, error) {
 	if len(doc.Events) == 0 {
-		return CaptureResult{}, fault.InvalidFields(fault.Field{Pointer: "/epcisBody/eventList", Code: "empty", Detail: "there is no event to capture"})
+		return CaptureResult{}, errNoEvents()
 	}
-	return s.capture(ctx, f, doc.Events, func(i int) string { return fmt.Sprintf("/epcisBody/eventList/%d", i) })
+	return s.capture(ctx, f, doc.Events, eventPointer)
 }
+
+func eventPointer(i int) string { return fmt.Sprintf("/epcisBody/eventList/%d", i) }
 
 func (s *Service) capture(ctx context.Context, f firm.Firm, events []*epcis.Event, pointer func(int) string) (CaptureResult, error) {
 	now := s.now().UTC().Truncate(time.Millisecond)
@@ -98,6 +100,9 @@ func (s *Service) capture(ctx context.Context, f firm.Firm, events []*epcis.Even
 	}
 	parts := document(f, fresh[0], now)
 	if len(fresh) == 1 && len(parts) == 1 {
+		if err := s.remember(ctx, parts); err != nil {
+			return res, err
+		}
 		err := s.events.Insert(ctx, parts[0].ID, parts[0].V)
 		if errors.Is(err, store.ErrExists) { // the same event, captured at the same moment
 			res.Events[slices.Index(events, fresh[0])].Status = "known"
@@ -245,6 +250,9 @@ func (s *Service) rollForward(ctx context.Context, f firm.Firm, id string, event
 			part.V.Capture = id
 			items = append(items, part)
 		}
+	}
+	if err := s.remember(ctx, items); err != nil {
+		return err
 	}
 	errs, err := s.events.InsertMany(ctx, items)
 	if err != nil {
