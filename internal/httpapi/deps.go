@@ -58,6 +58,7 @@ type Services struct {
 	Codes         Codes
 	Capture       Capture
 	Links         Links
+	Events        Events
 	Desk          WarningDesk
 	Press         WarningPress
 	Warnings      Warnings
