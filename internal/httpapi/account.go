@@ -80,7 +80,7 @@ func (s *server) NewRecoveryCodes(ctx context.Context, req NewRecoveryCodesReque
 // StartEnrolment takes the one-time link of a new operator.
 func (s *server) StartEnrolment(ctx context.Context, req StartEnrolmentRequestObject) (StartEnrolmentResponseObject, error) {
 	in := req.Body
-	e, err := s.links().StartEnrolment(ctx, access.StartRequest{
+	e, err := s.oneTime().StartEnrolment(ctx, access.StartRequest{
 		Token: in.Token, Password: in.Password, Login: in.Login, Name: in.Name, Authority: in.Authority, SecondFactor: in.SecondFactor,
 	})
 	if err != nil {
@@ -91,15 +91,15 @@ func (s *server) StartEnrolment(ctx context.Context, req StartEnrolmentRequestOb
 
 // ConfirmEnrolment completes an enrolment with a second factor.
 func (s *server) ConfirmEnrolment(ctx context.Context, req ConfirmEnrolmentRequestObject) (ConfirmEnrolmentResponseObject, error) {
-	e, err := s.links().ConfirmEnrolment(ctx, req.Body.Token, req.Body.Code)
+	e, err := s.oneTime().ConfirmEnrolment(ctx, req.Body.Token, req.Body.Code)
 	if err != nil {
 		return nil, err
 	}
 	return ConfirmEnrolment201JSONResponse{RecoveryCodes: e.RecoveryCodes}, nil
 }
 
-// links is what one-time links open.
-func (s *server) links() Links {
+// oneTime is what one-time links open.
+func (s *server) oneTime() OneTimeLinks {
 	v := &s.deps.Services
-	return Links{Trail: v.Trail, Enrolments: v.Enrolments, Invitations: v.Invitations, Log: s.deps.Log}
+	return OneTimeLinks{Trail: v.Trail, Enrolments: v.Enrolments, Invitations: v.Invitations, Log: s.deps.Log}
 }

@@ -78,7 +78,7 @@ func (s *server) InviteFirm(ctx context.Context, req InviteFirmRequestObject) (I
 
 // AcceptInvitation gives a firm its first keys.
 func (s *server) AcceptInvitation(ctx context.Context, req AcceptInvitationRequestObject) (AcceptInvitationResponseObject, error) {
-	a, err := s.links().AcceptInvitation(ctx, req.Body.Token, req.Body.Label)
+	a, err := s.oneTime().AcceptInvitation(ctx, req.Body.Token, req.Body.Label)
 	if err != nil {
 		return nil, err
 	}
