@@ -26,7 +26,10 @@ func (s *server) tenant(k *call) Tenant {
 }
 
 // testActions are the actions that have a test tenant to be done on, and the reading of the firm's own record.
-var testActions = []access.Action{access.PublicRead, access.CatalogueWrite, access.CodesIssue, access.EventsCapture, access.FirmRead}
+var testActions = []access.Action{
+	access.PublicRead, access.CatalogueWrite, access.CodesIssue, access.CodesRead, access.CodesPrint, access.CodesVoid, access.EventsCapture,
+	access.FirmRead, access.JobSelf,
+}
 
 // permitTest holds test keys to what has a test tenant: a key that lies about in a test system must not give out live keys.
 func (s *server) permitTest(op *operation, k *call) error {

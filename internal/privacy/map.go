@@ -132,6 +132,7 @@ var Impersonal = []struct{ Collection, Why string }{
 	{"events", "trace events of firms"},
 	{"firms", "firms and authorities"},
 	{"foreign_codes", "codes of other schemes"},
+	{"jobs", "background work of firms and authorities"},
 	{"label_prints", "which key printed which labels, and why again"},
 	{"leases", "which process does what"},
 	{"lots", "lots of goods"},

@@ -92,9 +92,33 @@ func unitID(g gs1.GTIN, serial string) string { return string(g) + "/" + serial 
 func (s *Service) Unit(ctx context.Context, g gs1.GTIN, serial string) (Unit, error) {
 	d, err := s.units.Get(ctx, unitID(g, serial))
 	if errors.Is(err, store.ErrNotFound) {
-		return Unit{}, fault.New(fault.NotFound, "unit_not_found", "no unit %s of product %s was issued here", serial, g).Because(err)
+		return Unit{}, ErrNoUnit(g, serial).Because(err)
 	}
 	return d.V, err
+}
+
+// ErrNoUnit says that no such unit was issued here.
+func ErrNoUnit(g gs1.GTIN, serial string) *fault.Error {
+	return fault.New(fault.NotFound, "unit_not_found", "no unit %s of product %s was issued here", serial, g)
+}
+
+// StateOf is where a unit's code stands. That it is active is nowhere stored: it follows from the events, when it is asked for, so that no event can be
+// captured without it.
+func (s *Service) StateOf(ctx context.Context, u Unit) (UnitState, error) {
+	if u.State == UnitVoid {
+		return UnitVoid, nil
+	}
+	c, err := s.chain(ctx, u.Ref())
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case c.void():
+		return UnitVoid, nil
+	case c.commissioned:
+		return UnitActive, nil
+	}
+	return UnitIssued, nil
 }
 
 // Voiding says when a code was withdrawn, by whom (the credentials' name in the audit trail) and why.
