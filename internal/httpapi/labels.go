@@ -108,6 +108,9 @@ func (s *server) labels(c *fiber.Ctx) error {
 	codes := s.tenant(k).Codes
 	from, count := int64(c.QueryInt("from", 1)), int64(c.QueryInt("count", 0))
 	b, part, err := codes.Part(ctx, f, c.Params("batch"), from, count)
+	if err == nil {
+		err = b.Ready()
+	}
 	if err != nil {
 		return err
 	}

@@ -171,8 +171,8 @@ func (b *Batch) part(from, count int64) (Span, error) {
 	return Span{from, from + count - 1}, nil
 }
 
-// VoidBatch withdraws the codes of a part of a firm's batch, as VoidUnit does, and calls step with how many it has done. Those that are void already are
-// left as they are. It may be repeated from any step.
+// VoidBatch withdraws the codes of a part of a firm's batch, as VoidUnit does, and calls step with how many it has done. Those that are void already, or not
+// issued, are left as they are. It may be repeated from any step.
 func (s *Service) VoidBatch(ctx context.Context, id string, part Span, v Voiding, step func(done int64) error) error {
 	b, err := s.batch(ctx, id)
 	if err != nil {
@@ -191,15 +191,20 @@ func (s *Service) VoidBatch(ctx context.Context, id string, part Span, v Voiding
 	return nil
 }
 
-// Part checks which positions of a complete batch of the firm are meant: count from a position on; 0 is all from there on. NotFound, Conflict, Malformed.
+// Part checks which positions of a batch of the firm are meant: count from a position on; 0 is all from there on. NotFound, Malformed.
 func (s *Service) Part(ctx context.Context, f firm.Firm, id string, from, count int64) (Batch, Span, error) {
 	b, err := s.Batch(ctx, f, id)
 	if err != nil {
 		return b, Span{}, err
 	}
-	if !b.Complete {
-		return b, Span{}, fault.New(fault.Conflict, "batch_incomplete", "the codes of batch %s are not all issued; see its job", id)
-	}
 	part, err := b.part(from, count)
 	return b, part, err
+}
+
+// Ready is nil once all codes are issued: nobody is to print a part of what its job may still be cancelled for. Conflict.
+func (b *Batch) Ready() error {
+	if !b.Complete {
+		return fault.New(fault.Conflict, "batch_incomplete", "the codes of batch %s are not all issued; see its job", b.ID)
+	}
+	return nil
 }

@@ -37,6 +37,9 @@ const maxSpans = 200
 // reason: a second label of one unit is what a counterfeiter would want. NotFound, Malformed, Conflict (batch_incomplete, reprint_reason).
 func (s *Service) StartPrint(ctx context.Context, f firm.Firm, p Print, from, count int64) (Batch, Print, error) {
 	b, part, err := s.Part(ctx, f, p.Batch, from, count)
+	if err == nil {
+		err = b.Ready()
+	}
 	if err != nil {
 		return b, p, err
 	}
