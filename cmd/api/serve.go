@@ -94,7 +94,7 @@ func runServe(ctx context.Context, args []string, getenv func(string) string, io
 func (a *app) work(ctx context.Context, server *fiber.App, guard *httpapi.Guard, ln net.Listener, alerts *alert.Service, sync *searchsync.Syncer) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, run := range []func(context.Context) error{
-		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.sandbox.RunRecovery, a.approvals.Run, a.access.Run, a.bodies.Run, a.jobs.Run, a.sweep, guard.Run,
+		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.sandboxes.RunRecovery, a.approvals.Run, a.access.Run, a.bodies.Run, a.jobs.Run, a.sweep, guard.Run,
 		func(ctx context.Context) error { return a.box.Run(ctx, a.log) },
 	} {
 		g.Go(func() error { return run(ctx) })
@@ -134,7 +134,7 @@ func (a *app) server(ctx context.Context, publicURL string, guard *httpapi.Guard
 	}
 	return httpapi.New(httpapi.Deps{
 		LabelFont: font,
-		Version: version(), PublicURL: publicURL, Log: a.log, Metrics: a.metrics, TrustedProxies: a.cfg.TrustedProxies, Guard: guard,
+		Version:   version(), PublicURL: publicURL, Log: a.log, Metrics: a.metrics, TrustedProxies: a.cfg.TrustedProxies, Guard: guard,
 		Page: pages, Forms: web.FormPaths,
 		Pages: pages.Routes(web.Sources{
 			PublicURL: publicURL, Warnings: a.warnings, Finder: finder, Demo: demo.units(), Enroller: enroller{a.access, a.trail},
@@ -145,12 +145,18 @@ func (a *app) server(ctx context.Context, publicURL string, guard *httpapi.Guard
 			Operators: a.access, Provider: provider, Identities: a.access, Keys: a.access, Invitations: a.access,
 			Authorities: a.bodies, Bodies: a.bodies, Firms: a.firms, Registry: a.firms,
 			Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace, Jobs: a.jobs,
-			Sandbox: httpapi.Tenant{Scanner: a.sandbox, Catalogue: a.sandbox, Codes: a.sandbox, Capture: a.sandbox},
+			Sandbox: a.sandbox,
 			Desk:    a.warnings, Press: press.NewDesk(a.warnings, a.approvals), Approvals: a.approvals, Warnings: a.warnings, Notices: a.notices,
 			Finder: finder, Devices: a.consumers, DeviceData: a.consumers, Holdings: a.consumers, Inbox: alerts,
 			Complaints: a.cases, CaseData: a.cases, Cases: a.cases, Ready: a.ready,
 		},
 	})
+}
+
+// sandbox gives a firm's test tenant.
+func (a *app) sandbox(ctx context.Context, firm string) (httpapi.Tenant, error) {
+	t, err := a.sandboxes.Of(ctx, firm)
+	return httpapi.Tenant{Scanner: t, Catalogue: t, Codes: t, Capture: t}, err
 }
 
 // ready is nil when the store takes writes and the warnings in force are known.

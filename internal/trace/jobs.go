@@ -2,7 +2,6 @@ package trace
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/haisu-trace/haisu/internal/job"
 )
@@ -38,33 +37,21 @@ type VoidResult struct {
 	Span
 }
 
-// Runners are the runners of this package's jobs, by kind; production and sandbox are the services that they work with, by the tenant of the job's owner.
-func Runners(production, sandbox *Service) map[string]job.Runner {
-	of := func(r *job.Run) (*Service, error) {
-		switch {
-		case r.Job.Owner.Tenant == "":
-			return production, nil
-		case sandbox != nil:
-			return sandbox, nil
+// Runners are the runners of this package's jobs, by kind. They work with production, or with the test tenant that the job's owner has.
+func Runners(production *Service, tenants *Sandboxes) map[string]job.Runner {
+	on := func(work func(*Service, context.Context, *job.Run) (any, error)) job.Runner {
+		return func(ctx context.Context, r *job.Run) (any, error) {
+			s := production
+			if firm := r.Job.Owner.Tenant; firm != "" {
+				var err error
+				if s, err = tenants.Of(ctx, firm); err != nil {
+					return nil, err
+				}
+			}
+			return work(s, ctx, r)
 		}
-		return nil, fmt.Errorf("there is no test tenant for job %s", r.Job.ID)
 	}
-	return map[string]job.Runner{
-		IssueJob: func(ctx context.Context, r *job.Run) (any, error) {
-			s, err := of(r)
-			if err != nil {
-				return nil, err
-			}
-			return s.runIssue(ctx, r)
-		},
-		VoidJob: func(ctx context.Context, r *job.Run) (any, error) {
-			s, err := of(r)
-			if err != nil {
-				return nil, err
-			}
-			return s.runVoid(ctx, r)
-		},
-	}
+	return map[string]job.Runner{IssueJob: on((*Service).runIssue), VoidJob: on((*Service).runVoid)}
 }
 
 func (s *Service) runIssue(ctx context.Context, r *job.Run) (any, error) {

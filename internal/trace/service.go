@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -56,6 +57,9 @@ type Deps struct {
 	Hasher    Hasher
 	Log       *slog.Logger // may be nil
 	Now       clock.Now
+
+	captures *store.Collection[captureDoc] // those of all test tenants, for one of them
+	sizes    cacheSizes                    // zero: production's
 }
 
 // Service is the trace side of the program. It is safe for concurrent use.
@@ -138,14 +142,20 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 		s.raws, err = store.Open(ctx, deps.Engine, store.Def[rawDoc]{Name: "epcis_raw"})
 		return err
 	})
-	open(func() (err error) { s.captures, err = store.Open(ctx, deps.Engine, captureDef); return err })
+	open(func() (err error) {
+		if s.captures = deps.captures; s.captures == nil {
+			s.captures, err = store.Open(ctx, deps.Engine, captureDef)
+		}
+		return err
+	})
 	open(func() (err error) { s.scans, err = store.Open(ctx, deps.Engine, scanDef); return err })
 	if err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
 	}
-	s.chains = newChainCache()
-	s.recent = newRecentCache()
-	s.done = otter.Must(&otter.Options[string, struct{}]{MaximumSize: 16384})
+	sizes := cmp.Or(deps.sizes, productionSizes)
+	s.chains = newChainCache(sizes.chainKiB)
+	s.recent = newRecentCache(sizes.recent)
+	s.done = otter.Must(&otter.Options[string, struct{}]{MaximumSize: sizes.captures})
 	return s, nil
 }
 
