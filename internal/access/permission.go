@@ -30,7 +30,7 @@ type Scope string
 const (
 	ScopeCatalogue Scope = "catalogue" // products, lots, codes of other schemes
 	ScopeCodes     Scope = "codes"     // issuing serial numbers
-	ScopeCapture   Scope = "capture"   // trace events
+	ScopeCapture   Scope = "capture"   // trace events, and reading those that concern the firm
 	ScopeKeys      Scope = "keys"      // the firm's own keys: listing, rotating, ending them
 )
 
@@ -54,6 +54,7 @@ const (
 	CodesVoid      Action = "codes.void"
 	JobSelf        Action = "job.self" // the jobs of one's firm or authority
 	EventsCapture  Action = "events.capture"
+	EventsRead     Action = "events.read"
 	WarningDrafts  Action = "warning.drafts" // reading drafts
 	WarningDraft   Action = "warning.draft"
 	WarningPublish Action = "warning.publish" // publishing a draft, and every message after the first
@@ -114,6 +115,7 @@ var Table = []Rule{
 	{Action: CodesVoid, Doc: "void issued codes", Scope: ScopeCodes, Narrowed: true, Trace: Writes},
 	{Action: JobSelf, Doc: "follow and cancel one's jobs", Roles: Roles, Scope: anyKey, Narrowed: true, Trace: Writes},
 	{Action: EventsCapture, Doc: "report trace events", Scope: ScopeCapture, Narrowed: true},
+	{Action: EventsRead, Doc: "query trace events", Scope: ScopeCapture, Roles: []Role{Viewer, Officer, Publisher}, Narrowed: true},
 	{Action: WarningDrafts, Doc: "read drafts of warnings", Roles: []Role{Viewer, Officer, Publisher}, Narrowed: true},
 	{Action: WarningDraft, Doc: "draft warnings", Roles: []Role{Officer, Publisher}, Narrowed: true, Trace: Writes},
 	{

@@ -61,6 +61,7 @@ type Services struct {
 	Codes         Codes
 	Capture       Capture
 	Jobs          Jobs
+	Events        Events
 	Desk          WarningDesk
 	Press         WarningPress
 	Warnings      Warnings

@@ -14,6 +14,7 @@ type Tenant struct {
 	Catalogue Catalogue
 	Codes     Codes
 	Capture   Capture
+	Events    Events
 }
 
 // tenant gives the world of a request: the firm's test tenant for a seller's key that is for it, which permitTest has opened, else the real
@@ -23,12 +24,13 @@ func (s *server) tenant(k *call) Tenant {
 		return k.sandbox
 	}
 	v := &s.deps.Services
-	return Tenant{Scanner: v.Scanner, Catalogue: v.Catalogue, Codes: v.Codes, Capture: v.Capture}
+	return Tenant{Scanner: v.Scanner, Catalogue: v.Catalogue, Codes: v.Codes, Capture: v.Capture, Events: v.Events}
 }
 
 // testActions are the actions that have a test tenant to be done on, and the reading of the firm's own record.
 var testActions = []access.Action{
 	access.PublicRead, access.CatalogueWrite, access.CodesIssue, access.CodesRead, access.CodesPrint, access.CodesVoid, access.EventsCapture,
+	access.EventsRead,
 	access.FirmRead, access.JobSelf,
 }
 

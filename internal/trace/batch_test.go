@@ -98,12 +98,12 @@ func TestBatchesBelongToTheirFirm(t *testing.T) {
 	}
 	b.clock.Advance(time.Second)
 	for name, err := range map[string]error{
-		"plan":  second(b.PlanBatch(ctx, other, gtinA, "L1", 20_000, "")),
-		"batch": second(b.Batch(ctx, other, id)),
-		"print": third(b.StartPrint(ctx, other, Print{Batch: id}, 1, 0)),
-		"list":  third(b.PrintsOf(ctx, other, id, "", 10)),
-		"part":  third(b.Part(ctx, other, id, 1, 0)),
-		"void":  third(b.VoidUnit(ctx, other, gtinA, units[0].Serial, Voiding{Reason: "x"})),
+		"plan":  refused2(b.PlanBatch(ctx, other, gtinA, "L1", 20_000, "")),
+		"batch": refused2(b.Batch(ctx, other, id)),
+		"print": refused3(b.StartPrint(ctx, other, Print{Batch: id}, 1, 0)),
+		"list":  refused3(b.PrintsOf(ctx, other, id, "", 10)),
+		"part":  refused3(b.Part(ctx, other, id, 1, 0)),
+		"void":  refused3(b.VoidUnit(ctx, other, gtinA, units[0].Serial, Voiding{Reason: "x"})),
 	} {
 		if k := fault.KindOf(err); k != fault.NotFound && (name != "plan" || k != fault.Forbidden) {
 			t.Errorf("%s: %v", name, err)
@@ -129,8 +129,8 @@ func TestBatchesBelongToTheirFirm(t *testing.T) {
 	}
 }
 
-func second[A any](_ A, err error) error        { return err }
-func third[A, B any](_ A, _ B, err error) error { return err }
+func refused2[A any](_ A, err error) error        { return err }
+func refused3[A, B any](_ A, _ B, err error) error { return err }
 
 // A second label of a unit needs a reason, and each printing is on record.
 func TestPrintingAgainNeedsAReason(t *testing.T) {
