@@ -129,7 +129,7 @@ func TestBatchesBelongToTheirFirm(t *testing.T) {
 	}
 }
 
-func refused2[A any](_ A, err error) error        { return err }
+func refused2[A any](_ A, err error) error         { return err }
 func refused3[A, B any](_ A, _ B, err error) error { return err }
 
 // A second label of a unit needs a reason, and each printing is on record.
