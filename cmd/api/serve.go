@@ -139,7 +139,7 @@ func (a *app) server(publicURL string, guard *httpapi.Guard, alerts *alert.Servi
 			Authenticator: a.access, Sessions: a.access, CSRF: a.access, Account: a.access, Credentials: a.access, Enrolments: a.access,
 			Operators: a.access, Provider: provider, Identities: a.access, Keys: a.access, Invitations: a.access,
 			Authorities: a.bodies, Bodies: a.bodies, Firms: a.firms, Registry: a.firms,
-			Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace, Events: a.trace,
+			Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace, Events: a.trace, Links: a.trace,
 			Sandbox: a.sandbox,
 			Desk:    a.warnings, Press: press.NewDesk(a.warnings, a.approvals), Approvals: a.approvals, Warnings: a.warnings, Notices: a.notices,
 			Finder: finder, Devices: a.consumers, DeviceData: a.consumers, Holdings: a.consumers, Inbox: alerts,
@@ -151,7 +151,7 @@ func (a *app) server(publicURL string, guard *httpapi.Guard, alerts *alert.Servi
 // sandbox gives a firm's test tenant.
 func (a *app) sandbox(ctx context.Context, firm string) (httpapi.Tenant, error) {
 	t, err := a.sandboxes.Of(ctx, firm)
-	return httpapi.Tenant{Scanner: t, Catalogue: t, Codes: t, Capture: t, Events: t}, err
+	return httpapi.Tenant{Scanner: t, Catalogue: t, Codes: t, Capture: t, Events: t, Links: t}, err
 }
 
 // ready is nil when the store takes writes and the warnings in force are known.

@@ -19,6 +19,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/epcis"
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/gs1"
+	"github.com/haisu-trace/haisu/internal/linkset"
 	"github.com/haisu-trace/haisu/internal/store"
 	"github.com/haisu-trace/haisu/internal/trace"
 	"github.com/haisu-trace/haisu/internal/warning"
@@ -56,6 +57,7 @@ type Services struct {
 	Catalogue     Catalogue
 	Codes         Codes
 	Capture       Capture
+	Links         Links
 	Events        Events
 	Desk          WarningDesk
 	Press         WarningPress
@@ -131,6 +133,12 @@ type Codes interface {
 type Capture interface {
 	CaptureEvent(ctx context.Context, f firm.Firm, e *epcis.Event) (trace.Captured, error)
 	Capture(ctx context.Context, f firm.Firm, doc *epcis.Document) (trace.CaptureResult, error)
+}
+
+// Links keeps what firms link from goods. Links gives those of a reference and of what it belongs to, the nearest first.
+type Links interface {
+	PutLinks(ctx context.Context, f firm.Firm, ref gs1.Ref, links []linkset.Link) (trace.LinkSet, error)
+	Links(ctx context.Context, ref gs1.Ref) ([]linkset.Link, error)
 }
 
 // WarningDesk keeps drafts.

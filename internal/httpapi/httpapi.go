@@ -153,6 +153,7 @@ func (s *server) routes(app *fiber.App, ops []*operation) error {
 	app.Get("/healthz", s.health)
 	app.Get("/readyz", s.readiness)
 	app.Get("/openapi.yaml", s.openAPI)
+	app.Get("/.well-known/gs1resolver", s.describeResolver)
 	app.Get("/metrics", s.localOnly, adaptor.HTTPHandler(promhttp.HandlerFor(s.deps.Metrics, promhttp.HandlerOpts{})))
 	app.Use(s.admitPage)
 	if err := s.registerDocs(app); err != nil {

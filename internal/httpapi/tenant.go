@@ -14,6 +14,7 @@ type Tenant struct {
 	Catalogue Catalogue
 	Codes     Codes
 	Capture   Capture
+	Links     Links
 	Events    Events
 }
 
@@ -24,7 +25,7 @@ func (s *server) tenant(k *call) Tenant {
 		return k.sandbox
 	}
 	v := &s.deps.Services
-	return Tenant{Scanner: v.Scanner, Catalogue: v.Catalogue, Codes: v.Codes, Capture: v.Capture, Events: v.Events}
+	return Tenant{Scanner: v.Scanner, Catalogue: v.Catalogue, Codes: v.Codes, Capture: v.Capture, Events: v.Events, Links: v.Links}
 }
 
 // testActions are the actions that have a test tenant to be done on, and the reading of the firm's own record.

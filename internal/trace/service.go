@@ -79,6 +79,7 @@ type Service struct {
 	raws     *store.Collection[rawDoc]
 	captures *store.Collection[captureDoc]
 	scans    *store.Collection[scanDoc]
+	links    *store.Collection[LinkSet]
 	spoken   *store.Collection[spokenDoc]
 	deps     Deps
 	now      clock.Now
@@ -97,6 +98,7 @@ const (
 	byInput = "input"
 	byUnit  = "unit"
 	byState = "state"
+	byRef   = "ref"
 
 	byAspect = "aspect" // events by what queries ask for, in event time
 	byRecord = "record" // events by who may see them, in record time
@@ -157,6 +159,7 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 	})
 	open(func() (err error) { s.spoken, err = store.Open(ctx, deps.Engine, spokenDef); return err })
 	open(func() (err error) { s.scans, err = store.Open(ctx, deps.Engine, scanDef); return err })
+	open(func() (err error) { s.links, err = store.Open(ctx, deps.Engine, linkDef); return err })
 	if err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
 	}
