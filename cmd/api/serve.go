@@ -13,6 +13,7 @@ import (
 
 	"github.com/haisu-trace/haisu/internal/access/approval/press"
 	"github.com/haisu-trace/haisu/internal/alert"
+	"github.com/haisu-trace/haisu/internal/blob/disk"
 	"github.com/haisu-trace/haisu/internal/httpapi"
 	"github.com/haisu-trace/haisu/internal/searchsync"
 	"github.com/haisu-trace/haisu/internal/store"
@@ -93,7 +94,7 @@ func runServe(ctx context.Context, args []string, getenv func(string) string, io
 func (a *app) work(ctx context.Context, server *fiber.App, guard *httpapi.Guard, ln net.Listener, alerts *alert.Service, sync *searchsync.Syncer) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, run := range []func(context.Context) error{
-		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.sandboxes.RunRecovery, a.approvals.Run, a.access.Run, a.bodies.Run, a.sweep, guard.Run,
+		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.sandboxes.RunRecovery, a.approvals.Run, a.access.Run, a.bodies.Run, a.jobs.Run, a.sweep, guard.Run,
 		func(ctx context.Context) error { return a.box.Run(ctx, a.log) },
 	} {
 		g.Go(func() error { return run(ctx) })
@@ -167,12 +168,21 @@ func (a *app) ready(ctx context.Context) error {
 // sweepEvery is how often expired documents are deleted. They are absent for every reader before that.
 const sweepEvery = time.Minute
 
+// sweeps delete what is expired, up to a number of documents each.
+func (a *app) sweeps() []func(context.Context, int) (int, error) {
+	all := []func(context.Context, int) (int, error){a.access.Sweep, a.cases.Sweep, a.consumers.Sweep, a.vault.Sweep, a.jobs.Sweep}
+	if d, ok := a.blobs.(*disk.Store); ok {
+		all = append(all, d.Sweep)
+	}
+	return all
+}
+
 // sweep deletes expired documents until ctx ends.
 func (a *app) sweep(ctx context.Context) error {
 	t := time.NewTicker(sweepEvery)
 	defer t.Stop()
 	for {
-		for _, sweep := range []func(context.Context, int) (int, error){a.access.Sweep, a.cases.Sweep, a.consumers.Sweep, a.vault.Sweep} {
+		for _, sweep := range a.sweeps() {
 			if _, err := sweep(ctx, store.MaxBatch); err != nil && ctx.Err() == nil {
 				a.log.ErrorContext(ctx, "sweep", "error", err)
 			}
