@@ -139,7 +139,7 @@ func (a *app) server(publicURL string, guard *httpapi.Guard, alerts *alert.Servi
 			Authenticator: a.access, Sessions: a.access, CSRF: a.access, Account: a.access, Credentials: a.access, Enrolments: a.access,
 			Operators: a.access, Provider: provider, Identities: a.access, Keys: a.access, Invitations: a.access,
 			Authorities: a.bodies, Bodies: a.bodies, Firms: a.firms, Registry: a.firms,
-			Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace,
+			Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace, Events: a.trace,
 			Sandbox: a.sandbox,
 			Desk:    a.warnings, Press: press.NewDesk(a.warnings, a.approvals), Approvals: a.approvals, Warnings: a.warnings, Notices: a.notices,
 			Finder: finder, Devices: a.consumers, DeviceData: a.consumers, Holdings: a.consumers, Inbox: alerts,
@@ -151,7 +151,7 @@ func (a *app) server(publicURL string, guard *httpapi.Guard, alerts *alert.Servi
 // sandbox gives a firm's test tenant.
 func (a *app) sandbox(ctx context.Context, firm string) (httpapi.Tenant, error) {
 	t, err := a.sandboxes.Of(ctx, firm)
-	return httpapi.Tenant{Scanner: t, Catalogue: t, Codes: t, Capture: t}, err
+	return httpapi.Tenant{Scanner: t, Catalogue: t, Codes: t, Capture: t, Events: t}, err
 }
 
 // ready is nil when the store takes writes and the warnings in force are known.
@@ -187,10 +187,27 @@ func (a *app) sweep(ctx context.Context) error {
 				a.log.ErrorContext(ctx, "sweep", "error", err)
 			}
 		}
+		a.emptyLog(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
 		}
+	}
+}
+
+// emptyLog has a store with a write-ahead log of its own forget what was deleted.
+func (a *app) emptyLog(ctx context.Context) {
+	eng, ok := a.engine.(interface {
+		EmptyLog(ctx context.Context) error
+	})
+	if !ok {
+		return
+	}
+	err := eng.EmptyLog(ctx)
+	if errors.Is(err, store.ErrUnavailable) {
+		a.log.WarnContext(ctx, "what was deleted stays in the write-ahead log for now", "error", err)
+	} else if err != nil && ctx.Err() == nil {
+		a.log.ErrorContext(ctx, "the write-ahead log cannot be emptied", "error", err)
 	}
 }

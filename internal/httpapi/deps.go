@@ -56,6 +56,7 @@ type Services struct {
 	Catalogue     Catalogue
 	Codes         Codes
 	Capture       Capture
+	Events        Events
 	Desk          WarningDesk
 	Press         WarningPress
 	Warnings      Warnings

@@ -47,6 +47,12 @@ type Exposures interface {
 	RecordExposure(ctx context.Context, device string, ref gs1.Ref, at time.Time) error
 }
 
+// Sealer makes texts that only the installation can read or make; see secret.Box.
+type Sealer interface {
+	Seal(purpose string, plain []byte) (string, error)
+	Open(purpose, sealed string) ([]byte, error)
+}
+
 // Deps are what the service works with.
 type Deps struct {
 	Engine    store.Engine
@@ -55,6 +61,7 @@ type Deps struct {
 	Notices   Notices   // nil: there are none
 	Exposures Exposures // nil: nobody remembers who scanned what
 	Hasher    Hasher
+	Sealer    Sealer       // nil: queries have one page
 	Log       *slog.Logger // may be nil
 	Now       clock.Now
 
@@ -72,11 +79,13 @@ type Service struct {
 	raws     *store.Collection[rawDoc]
 	captures *store.Collection[captureDoc]
 	scans    *store.Collection[scanDoc]
+	spoken   *store.Collection[spokenDoc]
 	deps     Deps
 	now      clock.Now
 	chains   *chainCache
 	recent   *recentCache
 	done     *otter.Cache[string, struct{}] // captures known to be complete, which they stay
+	heard    *otter.Cache[string, struct{}] // IDs of spokenDocs that are there
 }
 
 // The declared indexes.
@@ -88,6 +97,10 @@ const (
 	byInput = "input"
 	byUnit  = "unit"
 	byState = "state"
+
+	byAspect = "aspect" // events by what queries ask for, in event time
+	byRecord = "record" // events by who may see them, in record time
+	byValue  = "value"
 )
 
 // Open declares the collections and rebuilds indexes that changed.
@@ -142,6 +155,7 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 		}
 		return err
 	})
+	open(func() (err error) { s.spoken, err = store.Open(ctx, deps.Engine, spokenDef); return err })
 	open(func() (err error) { s.scans, err = store.Open(ctx, deps.Engine, scanDef); return err })
 	if err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
@@ -150,6 +164,7 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 	s.chains = newChainCache(sizes.chainKiB)
 	s.recent = newRecentCache(sizes.recent)
 	s.done = otter.Must(&otter.Options[string, struct{}]{MaximumSize: sizes.captures})
+	s.heard = otter.Must(&otter.Options[string, struct{}]{MaximumSize: sizes.captures})
 	return s, nil
 }
 
