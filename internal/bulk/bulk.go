@@ -186,19 +186,6 @@ func (s *Service) Get(ctx context.Context, o job.Owner, id string) (Import, erro
 	return i, err
 }
 
-// Cancel ends an import: what it has done stays done. NotFound (import_not_found), Conflict (job_ended).
-func (s *Service) Cancel(ctx context.Context, o job.Owner, id string) (Import, error) {
-	if _, err := s.Get(ctx, o, id); err != nil {
-		return Import{}, err
-	}
-	j, err := s.deps.Jobs.Cancel(ctx, o, id)
-	if err != nil {
-		return Import{}, err
-	}
-	i, _, err := seen(j)
-	return i, err
-}
-
 // seen reads a job as an import.
 func seen(j job.Job) (Import, input, error) {
 	var in input

@@ -17,7 +17,7 @@ type importsFake struct{ f *fakes }
 
 func anImport(o job.Owner, state job.State) bulk.Import {
 	return bulk.Import{
-		Job: job.Job{ID: importID, Owner: o, State: state, Created: now, Started: now.Add(time.Second), Done: 9000, Total: 10000}, Kind: bulk.Lots,
+		Job: job.Job{ID: importID, Kind: bulk.JobKind, Owner: o, State: state, Created: now, Started: now.Add(time.Second), Done: 9000, Total: 10000}, Kind: bulk.Lots,
 		Outcome: bulk.Outcome{Tally: bulk.Tally{Rows: 1000, New: 900, Changed: 7, Unchanged: 90, Refused: 3, Repaired: 2, Problems: 3}, Kept: 3, Docs: 1},
 	}
 }
@@ -35,7 +35,7 @@ func (i importsFake) Begin(_ context.Context, o bulk.Order, file io.Reader) (bul
 		return bulk.Import{}, err
 	}
 	err = i.f.note(func() { i.f.orders, i.f.files = append(i.f.orders, o), append(i.f.files, string(b)) })
-	return bulk.Import{Job: job.Job{ID: importID, State: job.Queued, Created: now}, Kind: o.Kind, DryRun: o.DryRun}, err
+	return bulk.Import{Job: job.Job{ID: importID, Kind: bulk.JobKind, State: job.Queued, Created: now}, Kind: o.Kind, DryRun: o.DryRun}, err
 }
 
 func (i importsFake) owned(o job.Owner, id string) error {
@@ -46,12 +46,6 @@ func (i importsFake) owned(o job.Owner, id string) error {
 		return fault.New(fault.NotFound, "import_not_found", "there is no such import")
 	}
 	return nil
-}
-
-func (i importsFake) Cancel(_ context.Context, o job.Owner, id string) (bulk.Import, error) {
-	c := anImport(o, job.Running)
-	c.Job.Cancel = true
-	return c, i.owned(o, id)
 }
 
 func (i importsFake) Problems(_ context.Context, o job.Owner, id, cursor string, limit int) (bulk.Import, []bulk.Problem, string, error) {

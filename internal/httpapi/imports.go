@@ -14,7 +14,6 @@ import (
 	"github.com/haisu-trace/haisu/internal/access"
 	"github.com/haisu-trace/haisu/internal/bulk"
 	"github.com/haisu-trace/haisu/internal/fault"
-	"github.com/haisu-trace/haisu/internal/job"
 	"github.com/haisu-trace/haisu/internal/lang"
 	"github.com/haisu-trace/haisu/internal/upload"
 )
@@ -49,14 +48,6 @@ func attach(c *fiber.Ctx, name, plain string) {
 	c.Set(fiber.HeaderContentDisposition, mime.FormatMediaType("attachment", map[string]string{"filename": name + "." + ext}))
 }
 
-// importOwner is whose imports a seller's are: the firm's, or its test tenant's.
-func importOwner(k *call) (o job.Owner, tenant string) {
-	if k.principal.Test {
-		tenant = k.principal.Firm
-	}
-	return job.Firm(k.principal.Firm, tenant), tenant
-}
-
 // importActions are what a key must be for, by kind.
 var importActions = map[bulk.Kind]access.Action{
 	bulk.Products: access.CatalogueWrite, bulk.Lots: access.CatalogueWrite, bulk.Codes: access.CatalogueWrite, bulk.Events: access.EventsCapture,
@@ -89,9 +80,8 @@ func (s *server) createImport(c *fiber.Ctx) error {
 	if err := access.Allow(&k.principal, action, access.Target{Firm: k.principal.Firm}); err != nil {
 		return err
 	}
-	_, tenant := importOwner(k)
 	i, err := s.deps.Services.Imports.Begin(c.UserContext(), bulk.Order{
-		Firm: k.principal.Firm, Tenant: tenant, Kind: bulk.Kind(kind), DryRun: dry == "true", IdempotencyKey: c.Get("Idempotency-Key"),
+		Firm: k.principal.Firm, Tenant: owner(k).Tenant, Kind: bulk.Kind(kind), DryRun: dry == "true", IdempotencyKey: c.Get("Idempotency-Key"),
 	}, file)
 	if err != nil {
 		return err
@@ -105,28 +95,16 @@ const firstErrors = 20
 
 // GetImport says where an import of the seller's firm stands.
 func (s *server) GetImport(ctx context.Context, req GetImportRequestObject) (GetImportResponseObject, error) {
-	o, _ := importOwner(callFrom(ctx))
-	i, page, _, err := s.deps.Services.Imports.Problems(ctx, o, req.Import, "", firstErrors)
+	i, page, _, err := s.deps.Services.Imports.Problems(ctx, owner(callFrom(ctx)), req.Import, "", firstErrors)
 	if err != nil {
 		return nil, err
 	}
 	return GetImport200JSONResponse(importBody(&i, page, lang.Choose(req.Params.Lang, req.Params.AcceptLanguage))), nil
 }
 
-// CancelImport ends an import of the seller's firm.
-func (s *server) CancelImport(ctx context.Context, req CancelImportRequestObject) (CancelImportResponseObject, error) {
-	o, _ := importOwner(callFrom(ctx))
-	i, err := s.deps.Services.Imports.Cancel(ctx, o, req.Import)
-	if err != nil {
-		return nil, err
-	}
-	return CancelImport202JSONResponse(importBody(&i, nil, "")), nil
-}
-
 // ListImportErrors lists what was wrong with the rows of an import.
 func (s *server) ListImportErrors(ctx context.Context, req ListImportErrorsRequestObject) (ListImportErrorsResponseObject, error) {
-	o, _ := importOwner(callFrom(ctx))
-	i, page, next, err := s.deps.Services.Imports.Problems(ctx, o, req.Import, req.Params.Cursor, cmp.Or(req.Params.Limit, 20))
+	i, page, next, err := s.deps.Services.Imports.Problems(ctx, owner(callFrom(ctx)), req.Import, req.Params.Cursor, cmp.Or(req.Params.Limit, 20))
 	if err != nil {
 		return nil, err
 	}
@@ -136,12 +114,11 @@ func (s *server) ListImportErrors(ctx context.Context, req ListImportErrorsReque
 
 // importReport gives all errors that are kept as CSV.
 func (s *server) importReport(c *fiber.Ctx) error {
-	o, _ := importOwner(callOf(c))
 	tag := lang.Choose(c.Query("lang"), c.Get(fiber.HeaderAcceptLanguage))
 	var b bytes.Buffer
 	var report *bulk.Report
 	for from, begun := "", false; !begun || from != ""; begun = true {
-		i, page, next, err := s.deps.Services.Imports.Problems(c.UserContext(), o, c.Params("import"), from, 1000)
+		i, page, next, err := s.deps.Services.Imports.Problems(c.UserContext(), owner(callOf(c)), c.Params("import"), from, 1000)
 		if err != nil {
 			return err
 		}
@@ -171,15 +148,9 @@ func importErrors(k bulk.Kind, problems []bulk.Problem, tag string) []ImportErro
 }
 
 func importBody(i *bulk.Import, problems []bulk.Problem, tag string) Import {
-	j := &i.Job
-	out := Import{
-		Id: j.ID, Kind: ImportKind(i.Kind), DryRun: i.DryRun, State: ImportState(j.State), Created: j.Created, Started: j.Started, Finished: j.Finished,
-		Done: j.Done, Total: j.Total, Cancelling: j.Cancel && !j.State.Ended(), Complete: i.Complete,
+	return Import{
+		Id: i.Job.ID, Kind: ImportKind(i.Kind), DryRun: i.DryRun, Job: jobBody(&i.Job), Complete: i.Complete,
 		Rows: i.Rows, New: i.New, Changed: i.Changed, Unchanged: i.Unchanged, Refused: i.Refused, Repaired: i.Repaired,
 		ErrorsFound: i.Tally.Problems, ErrorsKept: int64(i.Kept), Errors: importErrors(i.Kind, problems, tag),
 	}
-	if j.Failure != nil {
-		out.Failure = ImportFailure{Code: j.Failure.Code, Detail: j.Failure.Detail}
-	}
-	return out
 }

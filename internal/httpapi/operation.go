@@ -51,6 +51,8 @@ var cachePolicies = map[string]string{
 	"listNotices":  "public, no-cache",
 	"listAlerts":   "private, no-cache",
 	"getContract":  "public, no-cache",
+	"getLinks":     "public, max-age=60",
+	"getResolver":  "public, max-age=86400",
 
 	"getImportTemplate": "public, max-age=3600",
 

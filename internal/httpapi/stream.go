@@ -26,10 +26,15 @@ type bodyStream struct {
 // streamBody is receiveBody for an operation that says x-streamed: what the handler takes from it must not be kept beyond it. The request has no place at
 // work while its client is waited for, which is all the time.
 func (s *server) streamBody(_ context.Context, c *fiber.Ctx, op *operation, v *visit) error {
-	if !s.guard.shed.reserve(streamRoom) {
+	who := bodyOwner(callOf(c))
+	switch s.guard.shed.reserve(who, streamRoom) {
+	case reservedNone:
 		return s.guard.overloaded("body_bytes")
+	case reservedShare:
+		return s.guard.overshared()
+	case reservedAll:
 	}
-	v.bytes = streamRoom
+	v.owner, v.bytes = who, streamRoom
 	v.pause()
 	r := c.Context().RequestBodyStream()
 	if r == nil {
