@@ -13,6 +13,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/access"
 	"github.com/haisu-trace/haisu/internal/access/approval/press"
 	"github.com/haisu-trace/haisu/internal/alert"
+	"github.com/haisu-trace/haisu/internal/bulk"
 	"github.com/haisu-trace/haisu/internal/casefile"
 	"github.com/haisu-trace/haisu/internal/clock"
 	"github.com/haisu-trace/haisu/internal/consumer"
@@ -73,6 +74,7 @@ type Services struct {
 	Holdings      Holdings
 	Inbox         Inbox
 	Complaints    Complaints
+	Imports       Imports
 
 	// Sandbox gives a firm's test tenant, and never another's. nil: test keys are refused.
 	Sandbox func(ctx context.Context, firm string) (Tenant, error)
@@ -155,6 +157,12 @@ type Jobs interface {
 type Capture interface {
 	CaptureEvent(ctx context.Context, f firm.Firm, e *epcis.Event) (trace.Captured, error)
 	Capture(ctx context.Context, f firm.Firm, doc *epcis.Document) (trace.CaptureResult, error)
+}
+
+// Imports takes spreadsheets in.
+type Imports interface {
+	Begin(ctx context.Context, o bulk.Order, file io.Reader) (bulk.Import, error)
+	Problems(ctx context.Context, o job.Owner, id, cursor string, limit int) (i bulk.Import, page []bulk.Problem, next string, err error)
 }
 
 // Links keeps what firms link from goods. Links gives those of a reference and of what it belongs to, the nearest first.

@@ -132,6 +132,8 @@ var Impersonal = []struct{ Collection, Why string }{
 	{"events", "trace events of firms"},
 	{"firms", "firms and authorities"},
 	{"foreign_codes", "codes of other schemes"},
+	{"import_files", "whose import a file is of"},
+	{"import_problems", "what is wrong with cells of firms' spreadsheets about goods"},
 	{"jobs", "background work of firms and authorities"},
 	{"label_prints", "which key printed which labels, and why again"},
 	{"leases", "which process does what"},
