@@ -204,7 +204,13 @@ func baseAnswer(tag string) *trace.Answer {
 		},
 		Lot: &trace.LotView{
 			GTIN: "08716200691239", Lot: "NL26A04", Produced: "2026-01-04", Expires: "2028-01-03", Quantity: 24000,
-			Declaration: "640120261000012345", Inspection: "460100126000123001", Provenance: trace.ProvVerified,
+			Declaration: "640120261000012345", Inspection: "460100126000123001", Provenance: trace.ProvClaimed,
+			Facts: trace.LotFacts{
+				Produced: said("f-2"), Expires: said("f-2"), Quantity: said("f-2"), Inspection: said("f-2"),
+				Declaration: trace.Fact{
+					Status: trace.ProvVerified, By: "yangpu-customs", Name: lang.ZhEn("洋浦海关", "Yangpu Customs"), Document: "640120261000012345", Date: "2026-01-29",
+				},
+			},
 			Sellers: []trace.FirmName{{ID: "f-2", Name: lang.ZhEn("海南椰湾免税品经营有限公司", "Hainan Coconut Bay Duty Free Co., Ltd.")}},
 		},
 		Chain: chainSteps(tag),
@@ -214,6 +220,9 @@ func baseAnswer(tag string) *trace.Answer {
 		},
 	}
 }
+
+// said is a firm's claim.
+func said(firm string) trace.Fact { return trace.Fact{Status: trace.ProvClaimed, By: firm} }
 
 // chainSteps are ten steps, with each mark among them.
 func chainSteps(tag string) []trace.Step {
