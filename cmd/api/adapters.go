@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/haisu-trace/haisu/internal/access"
@@ -78,7 +79,7 @@ func (a *app) openProvider(publicURL string) (httpapi.IdentityProvider, error) {
 	if u.Scheme == "http" { // a loopback address, as the settings have made sure
 		allow = append(allow, "127.0.0.0/8", "::1/128")
 	}
-	client, err := outbound.New(outbound.Config{Allow: allow, PlainHTTP: u.Scheme == "http"})
+	client, err := outbound.New(outbound.Config{Allow: slices.Concat(allow, a.cfg.Outbound), PlainHTTP: u.Scheme == "http"})
 	if err != nil {
 		return nil, fmt.Errorf("OIDC_ISSUER: %w", err)
 	}
