@@ -195,7 +195,10 @@ func baseAnswer(tag string) *trace.Answer {
 		Product: &trace.ProductView{
 			GTIN: "08716200691239", Name: lang.ZhEn("荷蓝婴儿配方奶粉（0–6 月龄，1 段）", "Hollandsche Infant Formula, Stage 1 (0–6 months)"),
 			Brand: lang.ZhEn("荷蓝", "Hollandsche"), Category: "infant_formula", Origin: "NL", Net: "800 g", Provenance: trace.ProvClaimed,
-			LotHint:     lang.ZhEn("罐底喷码第二行", "Second line printed on the bottom of the tin"),
+			LotHint: lang.ZhEn("罐底喷码第二行", "Second line printed on the bottom of the tin"),
+			Facts: trace.ProductFacts{
+				Name: said("f-1"), Brand: said("f-1"), Category: said("f-1"), Origin: said("f-1"), Net: said("f-2"),
+			},
 			Description: lang.ZhEn("以荷兰北部牧场的鲜乳为原料。", ""),
 			Sellers: []trace.FirmName{
 				{ID: "f-1", Name: lang.ZhEn("荷蓝乳业有限公司", "Hollandsche Zuivel B.V.")},
