@@ -65,6 +65,9 @@ func runServe(ctx context.Context, args []string, getenv func(string) string, io
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
+	if err := a.openLeases(ctx); err != nil {
+		return errors.Join(err, ln.Close())
+	}
 	alerts, err := a.openAlerts(ctx, publicURL)
 	if err != nil {
 		return errors.Join(err, ln.Close())
@@ -95,6 +98,7 @@ func (a *app) work(ctx context.Context, server *fiber.App, guard *httpapi.Guard,
 	for _, run := range []func(context.Context) error{
 		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.sandbox.RunRecovery, a.approvals.Run, a.access.Run, a.bodies.Run, a.sweep, guard.Run,
 		func(ctx context.Context) error { return a.box.Run(ctx, a.log) },
+		func(ctx context.Context) error { return a.trace.RunFlow(ctx, a.leases) },
 	} {
 		g.Go(func() error { return run(ctx) })
 	}

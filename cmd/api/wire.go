@@ -58,6 +58,7 @@ type app struct {
 	consumers *consumer.Service
 	trace     *trace.Service
 	cases     *casefile.Service
+	leases    *store.Leases // of serve
 	metrics   *prometheus.Registry
 	closers   []func() error
 }
@@ -202,18 +203,20 @@ func (a *app) openAlerts(ctx context.Context, publicURL string) (*alert.Service,
 		a.closers = append(a.closers, func() error { fcm.Close(); return nil })
 		sender = fcm
 	}
-	host, err := os.Hostname()
-	if err != nil {
-		return nil, fmt.Errorf("the name of this machine: %w", err)
-	}
-	leases, err := store.OpenLeases(ctx, a.engine, fmt.Sprintf("%s/%d", host, os.Getpid()), leaseTerm, time.Now)
-	if err != nil {
-		return nil, err
-	}
 	return alert.Open(ctx, alert.Deps{
 		Engine: a.engine, Warnings: a.warnings, InForce: a.warnings.Matcher(), Consumers: a.consumers, Graph: a.trace,
-		Sender: pusher{sender, publicURL}, Leases: leases, Now: time.Now, Log: a.log,
+		Sender: pusher{sender, publicURL}, Leases: a.leases, Now: time.Now, Log: a.log,
 	})
+}
+
+// openLeases opens what keeps several processes from doing the same background work at a time.
+func (a *app) openLeases(ctx context.Context) error {
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("the name of this machine: %w", err)
+	}
+	a.leases, err = store.OpenLeases(ctx, a.engine, fmt.Sprintf("%s/%d", host, os.Getpid()), leaseTerm, time.Now)
+	return err
 }
 
 // openGuard opens what keeps the server standing under load. limits nil are the default ones.

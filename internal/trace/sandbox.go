@@ -23,6 +23,7 @@ func OpenSandbox(ctx context.Context, production Deps) (*Service, error) {
 	d.Engine = store.Prefixed(d.Engine, sandboxPrefix)
 	d.Hasher = sandboxHasher{d.Hasher}
 	d.Notices, d.Exposures = nil, nil
+	d.Unattended = true
 	return Open(ctx, d)
 }
 

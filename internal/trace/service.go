@@ -56,6 +56,8 @@ type Deps struct {
 	Hasher    Hasher
 	Log       *slog.Logger // may be nil
 	Now       clock.Now
+	// Unattended says that nobody runs RunFlow: whoever asks where goods went follows the events first.
+	Unattended bool
 }
 
 // Service is the trace side of the program. It is safe for concurrent use.
@@ -68,11 +70,15 @@ type Service struct {
 	raws     *store.Collection[rawDoc]
 	captures *store.Collection[captureDoc]
 	scans    *store.Collection[scanDoc]
-	deps     Deps
-	now      clock.Now
-	chains   *chainCache
-	recent   *recentCache
-	done     *otter.Cache[string, struct{}] // captures known to be complete, which they stay
+
+	flows     *store.Collection[flowDoc]
+	followers *store.Collection[follower]
+
+	deps   Deps
+	now    clock.Now
+	chains *chainCache
+	recent *recentCache
+	done   *otter.Cache[string, struct{}] // captures known to be complete, which they stay
 }
 
 // The declared indexes.
@@ -134,6 +140,11 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 	})
 	open(func() (err error) { s.captures, err = store.Open(ctx, deps.Engine, captureDef); return err })
 	open(func() (err error) { s.scans, err = store.Open(ctx, deps.Engine, scanDef); return err })
+	open(func() (err error) { s.flows, err = store.Open(ctx, deps.Engine, flowDef); return err })
+	open(func() (err error) {
+		s.followers, err = store.Open(ctx, deps.Engine, store.Def[follower]{Name: "trace_followers"})
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
 	}
