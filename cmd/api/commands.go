@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -26,6 +25,7 @@ var commands = map[string]command{
 	"operator add":       addOperator,
 	"key add":            addKey,
 	"import safety-gate": importSafetyGate,
+	"import cap":         importCAP,
 	"search rebuild":     rebuildSearch,
 	"keys prepare":       keysCommand("prepare", prepareKey),
 	"keys rotate":        keysCommand("rotate", rotateKeys),
@@ -122,41 +122,6 @@ func addKey(ctx context.Context, args []string, getenv func(string) string, io s
 
 func list(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
-}
-
-func importSafetyGate(ctx context.Context, args []string, getenv func(string) string, io streams) error {
-	var dry bool
-	cfg, rest, err := parse("import safety-gate", args, getenv, io, func(fs *flag.FlagSet) {
-		fs.BoolVar(&dry, "dry-run", false, "say what would change, and change nothing")
-	})
-	if err != nil {
-		return err
-	}
-	if err := want(rest, 1, "one argument: the file"); err != nil {
-		return err
-	}
-	f, err := os.Open(rest[0])
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }() // only read
-	return within(ctx, cfg, io.err, func(a *app) error {
-		do := a.notices.ImportSafetyGate
-		if dry {
-			do = a.notices.CheckSafetyGate
-		}
-		r, err := do(ctx, f, func(done, _ int) { _, _ = fmt.Fprintf(io.err, "\r%d rows", done) })
-		_, _ = fmt.Fprintln(io.err)
-		if err != nil {
-			return err
-		}
-		for _, bad := range r.Rejected {
-			_, _ = fmt.Fprintf(io.err, "row %d: %s\n", bad.Row, bad.Reason)
-		}
-		_, err = fmt.Fprintf(io.out, "%d read, %d new, %d changed, %d unchanged, %d rejected; %d barcodes, %d that are none\n",
-			r.Read, r.New, r.Changed, r.Unchanged, r.RejectedAll, r.GTINs, r.BadBarcodes)
-		return err
-	})
 }
 
 func rebuildSearch(ctx context.Context, args []string, getenv func(string) string, io streams) error {

@@ -583,6 +583,36 @@ func TestImportSafetyGate(t *testing.T) {
 	})
 }
 
+// Messages of the collection are imported together: those that break the standard are named with line and reason, and keep no other out.
+func TestImportCAP(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../../shared/data/cap/*.cap")
+	check(t, err)
+	if len(files) == 0 {
+		t.Skip("the real data folder shared/data is not beside the project")
+	}
+	p := start(t, map[string]string{"DATA_DIR": t.TempDir(), "DEMO": "off"})
+	for _, want := range []string{"5 read, 4 new, 0 changed, 0 unchanged, 1 rejected", "5 read, 0 new, 0 changed, 4 unchanged, 1 rejected"} {
+		var out, errs bytes.Buffer
+		err := run(t.Context(), append([]string{"import", "cap"}, files...), p.getenv, strings.NewReader(""), &out, &errs)
+		if err == nil || !strings.Contains(err.Error(), "2 of 7 files") {
+			t.Errorf("the command ends with %v", err)
+		}
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("want %q: %s", want, out.String())
+		}
+		for _, reason := range []string{"noaa_errors.cap: ", "line 17: <urgency> is", "xee.cap: cap_doctype: line 11: "} {
+			if !strings.Contains(errs.String(), reason) {
+				t.Errorf("no %q in %s", reason, errs.String())
+			}
+		}
+	}
+	items := at(t, p.do(nil, "GET", "/v1/notices?source=cap&limit=100", nil, nil, 200).json(t), "items").([]any)
+	if len(items) != 4 { // one of the five has no <info>, says nothing, and is rejected
+		t.Errorf("%d notices", len(items))
+	}
+}
+
 // Every real document that must be refused is refused over HTTP, with a pointer to the place.
 func TestInvalidDocumentsAreRefusedWithAPointer(t *testing.T) {
 	t.Parallel()

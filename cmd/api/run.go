@@ -23,6 +23,7 @@ const usage = `usage: api [command] [flags]
   operator add LOGIN           add an officer; the password is read from standard input
   key add FIRM                 give a firm an API key; with -name a firm that is new is made
   import safety-gate FILE      import EU Safety Gate alerts as foreign notices
+  import cap FILE...           import CAP messages as foreign notices
   keys prepare|rotate|rewrap|retire
                                rotate the keys of KEYS_FILE, in this order
   search rebuild               rebuild the search index from the store

@@ -93,7 +93,8 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	if _, err = a.bodies.Seed(ctx); err != nil {
 		return nil, err
 	}
-	if a.access, err = access.Open(ctx, a.engine, access.Options{Hasher: a.box, Vault: a.vault, Now: time.Now, Authorities: a.bodies, Log: log}); err != nil {
+	who := access.Options{Hasher: a.box, Vault: a.vault, Now: time.Now, Authorities: a.bodies, Firms: a.firms, Log: log}
+	if a.access, err = access.Open(ctx, a.engine, who); err != nil {
 		return nil, err
 	}
 	if a.trail, err = audit.Open(ctx, audit.Deps{Engine: a.engine, Keys: a.box, Vault: a.vault, Now: time.Now, Log: log}); err != nil {

@@ -65,6 +65,12 @@ type Authorities interface {
 	Competence(ctx context.Context, id string) (acting string, classes []string, err error)
 }
 
+// Firms knows the firms that links are given to.
+type Firms interface {
+	// Mark stands for all that is known of a firm: it is another one once the firm was changed. NotFound.
+	Mark(ctx context.Context, id string) (string, error)
+}
+
 // Hasher turns random secrets into keyed hashes; see secret.Box.
 type Hasher interface {
 	Hash(purpose, token string) string
@@ -82,6 +88,7 @@ type Options struct {
 	Vault       Vault
 	Now         clock.Now
 	Authorities Authorities  // nil: any authority, competent for everything
+	Firms       Firms        // nil: any firm, which never changes
 	Log         *slog.Logger // nil: nothing is logged
 }
 
@@ -98,6 +105,7 @@ type Service struct {
 	vault       Vault
 	now         clock.Now
 	authorities Authorities
+	firms       Firms
 	log         *slog.Logger
 	hashing     chan struct{} // bounds the memory that password hashing takes
 	known       *otter.Cache[string, answer]
@@ -115,7 +123,7 @@ const (
 // Open declares the collections.
 func Open(ctx context.Context, eng store.Engine, o Options) (*Service, error) {
 	s := &Service{
-		hasher: o.Hasher, vault: o.Vault, now: o.Now, authorities: o.Authorities, log: o.Log,
+		hasher: o.Hasher, vault: o.Vault, now: o.Now, authorities: o.Authorities, firms: o.Firms, log: o.Log,
 		hashing: make(chan struct{}, hashSlots), known: newKnown(), touched: make(chan touch, maxTouched),
 	}
 	if s.log == nil {

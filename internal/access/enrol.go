@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +44,8 @@ type link struct {
 	Kind     string         `json:"kind"`
 	Login    string         `json:"login,omitempty"` // of the operator who enrols
 	Firm     string         `json:"firm,omitempty"`
-	By       string         `json:"by,omitempty"` // who gave the link
+	Mark     string         `json:"mark,omitempty"` // what the firm was; see Firms
+	By       string         `json:"by,omitempty"`   // who gave the link
 	Expires  time.Time      `json:"expires"`
 	First    *firstOperator `json:"first,omitempty"`    // a first link that was begun
 	Password string         `json:"password,omitempty"` // of an enrolment that waits for its confirmation
@@ -56,15 +58,51 @@ type firstOperator struct {
 	Authority string `json:"authority"`
 }
 
-// firstPointer is the ID of the document that says which first link is good: the one that was made last.
-const firstPointer = "first"
+// Of the first links, and of a firm's, one is good: the newest. A document under pointerID says which; for operators their own document does.
+func pointerID(l *link) string {
+	if l.Kind == linkFirm {
+		return "firm/" + l.Firm
+	}
+	return "first"
+}
 
-func (s *Service) newLink(ctx context.Context, l link) (Link, error) {
+func (s *Service) newLink(ctx context.Context, l link) (given Link, id string, err error) {
 	token := linkPrefix + clock.Token(25)
-	if err := s.links.Insert(ctx, s.hasher.Hash("link", token), l); err != nil {
+	id = s.hasher.Hash("link", token)
+	return Link{Token: token, Expires: l.Expires}, id, s.links.Insert(ctx, id, l)
+}
+
+// newest gives a link that takes the place of the one before it.
+func (s *Service) newest(ctx context.Context, l link) (Link, error) {
+	given, id, err := s.newLink(ctx, l)
+	if err != nil {
 		return Link{}, err
 	}
-	return Link{Token: token, Expires: l.Expires}, nil
+	_, err = s.links.Upsert(ctx, pointerID(&l), func(v *link) error {
+		*v = link{Kind: l.Kind, Login: id, Expires: l.Expires}
+		return nil
+	})
+	return given, err
+}
+
+// operatorLink gives an operator a link, which takes the place of the one before it. NotFound; Conflict (operator_disabled), and whatever
+// fit says of the operator as it stands.
+func (s *Service) operatorLink(ctx context.Context, login string, fit func(o *operator) error) (Link, error) {
+	given, id, err := s.newLink(ctx, link{Kind: linkOperator, Login: login, Expires: s.time().Add(operatorLinkTerm)})
+	if err != nil {
+		return Link{}, err
+	}
+	_, err = s.operators.Update(ctx, login, func(o *operator) error {
+		if o.Disabled {
+			return fault.New(fault.Conflict, "operator_disabled", "this operator is disabled; enable the operator first")
+		}
+		if err := fit(o); err != nil {
+			return err
+		}
+		o.Link = id
+		return nil
+	})
+	return given, unknownOperator(err)
 }
 
 var errLink = fault.New(fault.NotFound, "link_unknown", "this link is not known, was used, or is over; ask for a new one")
@@ -77,18 +115,29 @@ func (s *Service) link(ctx context.Context, token string, kinds ...string) (stor
 	if errors.Is(err, store.ErrNotFound) || err == nil && !slices.Contains(kinds, d.V.Kind) {
 		return d, errLink
 	}
-	if err != nil || d.V.Kind != linkFirst {
+	if err != nil {
 		return d, err
 	}
-	good, err := s.links.Get(ctx, firstPointer)
-	if errors.Is(err, store.ErrNotFound) || err == nil && good.V.Login != d.ID {
+	good := ""
+	if d.V.Kind == linkOperator {
+		o, getErr := s.operators.Get(ctx, d.V.Login)
+		if !o.V.Disabled {
+			good = o.V.Link
+		}
+		err = getErr
+	} else {
+		p, getErr := s.links.Get(ctx, pointerID(&d.V))
+		good, err = p.V.Login, getErr
+	}
+	if errors.Is(err, store.ErrNotFound) || err == nil && good != d.ID {
 		return d, errLink
 	}
 	return d, err
 }
 
-// InviteOperator adds an operator who has no password yet, or gives one who has none a new link. The link makes the password and the second
-// factor. Invalid; Conflict (login_taken).
+// InviteOperator adds an operator who has no password yet, or gives one who has none, and is to have the same rights, a new link in place of the
+// one before. The link makes the password and the second factor, while the operator stands as it did when the link was given. Invalid;
+// Conflict (login_taken, operator_disabled).
 func (s *Service) InviteOperator(ctx context.Context, n NewOperator) (Link, error) {
 	if bad := n.broken(); bad != nil {
 		return Link{}, fault.InvalidFields(bad...)
@@ -97,26 +146,22 @@ func (s *Service) InviteOperator(ctx context.Context, n NewOperator) (Link, erro
 		return Link{}, err
 	}
 	o := operator{Name: n.Name, Authority: n.Authority, Roles: n.Roles, Level: n.Level, Created: s.time()}
-	err := s.insertOperator(ctx, n.Login, &o)
-	if fault.CodeOf(err) == "login_taken" {
-		if d, getErr := s.operators.Get(ctx, n.Login); getErr != nil || d.V.Password != "" || !slices.Equal(d.V.Roles, n.Roles) || d.V.Authority != n.Authority {
-			return Link{}, err
+	taken := s.insertOperator(ctx, n.Login, &o)
+	if taken != nil && fault.CodeOf(taken) != "login_taken" {
+		return Link{}, taken
+	}
+	return s.operatorLink(ctx, n.Login, func(o *operator) error {
+		if o.Password != "" || o.Authority != n.Authority || o.Level != n.Level || !slices.Equal(o.Roles, n.Roles) {
+			return cmp.Or[error](taken, errOperatorChanged)
 		}
-		err = nil
-	}
-	if err != nil {
-		return Link{}, err
-	}
-	return s.newLink(ctx, link{Kind: linkOperator, Login: n.Login, Expires: s.time().Add(operatorLinkTerm)})
+		return nil
+	})
 }
 
 // Readmit gives an operator a link to a new password and second factor: the old ones are lost. What they opened ends when the link is
-// used. NotFound.
+// used. It takes the place of every link before it. NotFound; Conflict (operator_disabled).
 func (s *Service) Readmit(ctx context.Context, login string) (Link, error) {
-	if _, err := s.operators.Get(ctx, login); err != nil {
-		return Link{}, unknownOperator(err)
-	}
-	return s.newLink(ctx, link{Kind: linkOperator, Login: login, Expires: s.time().Add(operatorLinkTerm)})
+	return s.operatorLink(ctx, login, func(*operator) error { return nil })
 }
 
 // FirstLink gives a link for the first administrator, while there is no operator at all; false once there is one. It takes the place of
@@ -125,14 +170,7 @@ func (s *Service) FirstLink(ctx context.Context) (Link, bool, error) {
 	if exists, err := s.anyOperator(ctx); exists || err != nil {
 		return Link{}, false, err
 	}
-	l, err := s.newLink(ctx, link{Kind: linkFirst, Expires: s.time().Add(firstLinkTerm)})
-	if err != nil {
-		return Link{}, false, err
-	}
-	_, err = s.links.Upsert(ctx, firstPointer, func(v *link) error {
-		*v = link{Kind: linkFirst, Login: s.hasher.Hash("link", l.Token), Expires: l.Expires}
-		return nil
-	})
+	l, err := s.newest(ctx, link{Kind: linkFirst, Expires: s.time().Add(firstLinkTerm)})
 	return l, err == nil, err
 }
 
@@ -223,11 +261,14 @@ func (s *Service) ConfirmEnrolment(ctx context.Context, token, code string) (Enr
 		e.RecoveryCodes, hashes = s.newRecovery(l.Login)
 	}
 	set := func(o *operator) error {
+		if l.Kind == linkOperator && (o.Link != d.ID || o.Disabled) {
+			return errLink
+		}
 		if l.TOTP == "" && needsFactor(o.Roles) {
 			return fault.New(fault.Conflict, "enrolment_not_started", "the roles need a second factor by now; begin again")
 		}
 		o.Password, o.TOTP, o.LastStep, o.Recovery = l.Password, l.TOTP, step, hashes
-		o.Epoch++
+		o.turn()
 		return nil
 	}
 	if l.Kind == linkFirst {
@@ -261,7 +302,7 @@ func (s *Service) enrolFirst(ctx context.Context, l *link, set func(o *operator)
 	return s.insertOperator(ctx, l.Login, &o)
 }
 
-// SetPassword changes one's own password. Sessions but the caller's end. Invalid, Unauthenticated (login_failed).
+// SetPassword changes one's own password. Sessions but the caller's end, and so does a link to a new password. Invalid, Unauthenticated (login_failed).
 func (s *Service) SetPassword(ctx context.Context, login, old, fresh, keep string) error {
 	if bad := brokenPassword(fresh); bad != nil {
 		return fault.InvalidFields(bad...)
@@ -285,7 +326,7 @@ func (s *Service) SetPassword(ctx context.Context, login, old, fresh, keep strin
 		if o.Password != d.V.Password {
 			return errOperatorChanged
 		}
-		o.Password = hash
+		o.Password, o.Link = hash, ""
 		return nil
 	})
 	if err != nil {

@@ -233,9 +233,21 @@ func (s *Service) sellerKey(ctx context.Context, token string) (p Principal, tou
 	return p, d.V.LastUsed.Add(touchEvery), nil
 }
 
-// InviteFirm gives a link with which a firm fetches its first keys. The caller has checked that the firm exists.
+// InviteFirm gives a link with which a firm fetches its first keys, in place of the link before it. It is good while the firm stays as it is.
+// NotFound.
 func (s *Service) InviteFirm(ctx context.Context, firm, by string) (Link, error) {
-	return s.newLink(ctx, link{Kind: linkFirm, Firm: firm, By: by, Expires: s.time().Add(firmLinkTerm)})
+	mark, err := s.mark(ctx, firm)
+	if err != nil {
+		return Link{}, err
+	}
+	return s.newest(ctx, link{Kind: linkFirm, Firm: firm, Mark: mark, By: by, Expires: s.time().Add(firmLinkTerm)})
+}
+
+func (s *Service) mark(ctx context.Context, firm string) (string, error) {
+	if s.firms == nil {
+		return "", nil
+	}
+	return s.firms.Mark(ctx, firm)
 }
 
 // AcceptedInvitation is what a firm gets for its link: a key, and one for its test tenant.
@@ -249,13 +261,20 @@ type AcceptedInvitation struct {
 const acceptAgain = 10 * time.Minute
 
 // AcceptInvitation gives a firm its first keys, once. The keys follow from the link, so a retry within ten minutes, also after a crash
-// half-way, gets the same two. NotFound (link_unknown), Invalid.
+// half-way, gets the same two. NotFound (link_unknown), also for a link that is not the newest, or of before the firm was changed; Invalid.
 func (s *Service) AcceptInvitation(ctx context.Context, token, label string) (AcceptedInvitation, error) {
 	d, err := s.link(ctx, token, linkFirm)
 	if err != nil {
 		return AcceptedInvitation{}, err
 	}
 	if err := (&NewKey{Label: label}).check(s.time()); err != nil {
+		return AcceptedInvitation{}, err
+	}
+	mark, err := s.mark(ctx, d.V.Firm)
+	if fault.KindOf(err) == fault.NotFound || err == nil && mark != d.V.Mark {
+		err = errLink
+	}
+	if err != nil {
 		return AcceptedInvitation{}, err
 	}
 	now := s.time()

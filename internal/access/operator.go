@@ -29,12 +29,16 @@ type operator struct {
 	Recovery   []string       `json:"recovery,omitempty"`   // keyed hashes of the recovery codes that are left
 	Identities []string       `json:"identities,omitempty"` // keyed hashes of issuer and subject at identity providers
 	Disabled   bool           `json:"disabled,omitempty"`
-	Epoch      int64          `json:"epoch"` // sessions and trusted devices of an earlier one are void
+	Epoch      int64          `json:"epoch"`          // sessions and trusted devices of an earlier one are void
+	Link       string         `json:"link,omitempty"` // ID of the one link that is good: the newest, of this epoch
 	Created    time.Time      `json:"created"`
 	LastLogin  time.Time      `json:"last_login,omitzero"`
 }
 
 func (o *operator) administers() bool { return slices.Contains(o.Roles, Administrator) && !o.Disabled }
+
+// turn begins a new epoch: the sessions, trusted devices and links of the one before are void.
+func (o *operator) turn() { o.Epoch, o.Link = o.Epoch+1, "" }
 
 // needsFactor says whether the operator may not be without a second factor: all but those who only read.
 func needsFactor(roles []Role) bool {
@@ -221,8 +225,8 @@ func (c *OperatorChange) apply(login string, o *operator) error {
 	return nil
 }
 
-// ChangeOperator changes an operator whose revision the caller has seen (0: whatever stands). Every session of the operator ends, on
-// every replica within two seconds, unless nothing but the name changed. Invalid, NotFound; Conflict: operator_changed,
+// ChangeOperator changes an operator whose revision the caller has seen (0: whatever stands). Unless nothing but the name changed, every session
+// of the operator ends, on every replica within two seconds, and a link that was given before is void. Invalid, NotFound; Conflict: operator_changed,
 // last_administrator (somebody must be left who can let others in), second_factor_missing.
 func (s *Service) ChangeOperator(ctx context.Context, login string, revision int64, c OperatorChange) (before, after Operator, err error) {
 	d, err := s.operators.Get(ctx, login)
@@ -243,7 +247,7 @@ func (s *Service) ChangeOperator(ctx context.Context, login string, revision int
 		}
 	}
 	if c.Authority != nil || c.Roles != nil || c.Level != nil || c.Disabled != nil {
-		d.V.Epoch++
+		d.V.turn()
 	}
 	nonce := ""
 	if was && !d.V.administers() {

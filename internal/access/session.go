@@ -280,11 +280,12 @@ func (s *Service) EndSession(ctx context.Context, login, id string) error {
 	return fault.New(fault.NotFound, "session_unknown", "there is no such session, or it has ended")
 }
 
-// EndSessions ends an operator's sessions and says how many; "" for keep ends all, trusted devices too, else the session with that token stays.
+// EndSessions ends an operator's sessions and says how many; "" for keep ends all, trusted devices and a link too, else the session with that
+// token stays.
 func (s *Service) EndSessions(ctx context.Context, login, keep string) (int, error) {
 	n := 0
 	if keep == "" {
-		if _, err := s.operators.Update(ctx, login, func(o *operator) error { o.Epoch++; return nil }); err != nil {
+		if _, err := s.operators.Update(ctx, login, func(o *operator) error { o.turn(); return nil }); err != nil {
 			return 0, unknownOperator(err)
 		}
 	}

@@ -4,6 +4,9 @@ package firm
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -272,6 +275,21 @@ func (s *Service) Grant(ctx context.Context, id string, prefixes ...string) erro
 func (s *Service) Get(ctx context.Context, id string) (Firm, error) {
 	d, err := s.firms.Get(ctx, id)
 	return d.V, notFound(err, id)
+}
+
+// Mark is a hash over all that is known of a firm but when it was written: it changes when the firm does. NotFound.
+func (s *Service) Mark(ctx context.Context, id string) (string, error) {
+	f, err := s.Get(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	f.Updated = time.Time{}
+	b, err := json.Marshal(f)
+	if err != nil {
+		return "", fmt.Errorf("mark of firm %s: %w", id, err)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // GetMany gives those firms that exist.

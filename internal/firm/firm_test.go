@@ -191,3 +191,34 @@ func TestList(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A mark changes with the firm, and not with the time at which the same was said again.
+func TestMarks(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	f := firm.Firm{ID: "haikou-df", Name: lang.ZhEn("海口免税", "Haikou DF"), Kind: firm.DutyFree, Prefixes: []string{"690123456"}}
+	mark := func() string {
+		t.Helper()
+		must(t, s.Put(t.Context(), f))
+		m, err := s.Mark(t.Context(), f.ID)
+		must(t, err)
+		return m
+	}
+	first := mark()
+	before, err := s.Get(t.Context(), f.ID)
+	must(t, err)
+	again := mark()
+	after, err := s.Get(t.Context(), f.ID)
+	must(t, err)
+	if again != first || after.Updated.Equal(before.Updated) {
+		t.Errorf("the same firm, written at %v and %v, has the marks %s and %s", before.Updated, after.Updated, first, again)
+	}
+	f.Prefixes = append(f.Prefixes, "690123457")
+	if mark() == first {
+		t.Error("a changed firm has the same mark")
+	}
+	_, err = s.Mark(t.Context(), "nobody")
+	if fault.KindOf(err) != fault.NotFound {
+		t.Errorf("%v", err)
+	}
+}

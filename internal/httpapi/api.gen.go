@@ -484,12 +484,15 @@ func (e MessageKind) Valid() bool {
 
 // Defines values for NoticeSource.
 const (
+	NoticeSourceCap        NoticeSource = "cap"
 	NoticeSourceSafetyGate NoticeSource = "safety-gate"
 )
 
 // Valid indicates whether the value is a known member of the NoticeSource enum.
 func (e NoticeSource) Valid() bool {
 	switch e {
+	case NoticeSourceCap:
+		return true
 	case NoticeSourceSafetyGate:
 		return true
 	default:
@@ -1506,7 +1509,7 @@ type Notice struct {
 	// Risk In the words of the source.
 	Risk string `json:"risk,omitempty,omitzero"`
 
-	// Source `safety-gate`: the European Union's Safety Gate (欧盟安全门).
+	// Source `safety-gate`: the European Union's Safety Gate (欧盟安全门). `cap`: a message of the Common Alerting Protocol, whoever sent it.
 	Source NoticeSource `json:"source"`
 	Title  string       `json:"title"`
 }
@@ -1519,7 +1522,7 @@ type NoticeList struct {
 	Next Cursor `json:"next,omitempty,omitzero"`
 }
 
-// NoticeSource `safety-gate`: the European Union's Safety Gate (欧盟安全门).
+// NoticeSource `safety-gate`: the European Union's Safety Gate (欧盟安全门). `cap`: a message of the Common Alerting Protocol, whoever sent it.
 type NoticeSource string
 
 // Operator An operator in a session.

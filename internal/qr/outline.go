@@ -45,40 +45,38 @@ func findEdges(dark modules) edges {
 	return e
 }
 
-// appendOutlines writes the outlines of all dark areas as SVG path data, shifted by the quiet zone.
-func appendOutlines(b []byte, dark modules) []byte {
+// Pen draws outlines on a grid whose unit is a module, from the top left corner of the quiet zone, y downwards. Every line is horizontal or vertical.
+type Pen interface {
+	Move(x, y int) // begins an outline
+	Line(x, y int)
+	Close() // with a line back to the beginning
+}
+
+// draw draws the outlines of all dark areas, shifted by the quiet zone.
+func draw(dark modules, pen Pen) {
 	e := findEdges(dark)
 	for i := range e.out {
 		// Every outline runs to the right somewhere, and the first such edge of it in reading order begins at a corner.
 		for e.out[i]&(1<<right) != 0 {
-			b = e.appendOutline(b, i%e.side, i/e.side)
+			e.follow(pen, i%e.side, i/e.side)
 		}
 	}
-	return b
 }
 
-// appendOutline follows one outline from a corner, to the right first, until it comes back, and removes its edges.
-func (e edges) appendOutline(b []byte, x, y int) []byte {
-	b = append(b, 'M')
-	b = strconv.AppendInt(b, int64(x+quietZone), 10)
-	b = append(b, ' ')
-	b = strconv.AppendInt(b, int64(y+quietZone), 10)
+// follow draws one outline from a corner, to the right first, until it comes back, and removes its edges.
+func (e edges) follow(pen Pen, x, y int) {
+	pen.Move(x+quietZone, y+quietZone)
 	for dir := right; ; {
-		run := 0
-		for next := dir; next == dir; next = e.turn(x, y, dir) {
+		next := dir
+		for ; next == dir; next = e.turn(x, y, dir) {
 			e.out[y*e.side+x] &^= 1 << dir
 			x, y = x+steps[dir][0], y+steps[dir][1]
-			run++
 		}
-		next := e.turn(x, y, dir)
 		if next < 0 {
-			return append(b, 'z') // draws the last run
+			pen.Close() // draws the last run
+			return
 		}
-		if dir == left || dir == up {
-			run = -run
-		}
-		b = append(b, "hv"[dir&1])
-		b = strconv.AppendInt(b, int64(run), 10)
+		pen.Line(x+quietZone, y+quietZone)
 		dir = next
 	}
 }
@@ -94,3 +92,31 @@ func (e edges) turn(x, y, dir int) int {
 	}
 	return -1
 }
+
+// svgPen writes SVG path data.
+type svgPen struct {
+	b    []byte
+	x, y int
+}
+
+func (p *svgPen) Move(x, y int) {
+	p.b = append(p.b, 'M')
+	p.b = strconv.AppendInt(p.b, int64(x), 10)
+	p.b = append(p.b, ' ')
+	p.b = strconv.AppendInt(p.b, int64(y), 10)
+	p.x, p.y = x, y
+}
+
+func (p *svgPen) Line(x, y int) {
+	run := x - p.x
+	if run != 0 {
+		p.b = append(p.b, 'h')
+	} else {
+		p.b = append(p.b, 'v')
+		run = y - p.y
+	}
+	p.b = strconv.AppendInt(p.b, int64(run), 10)
+	p.x, p.y = x, y
+}
+
+func (p *svgPen) Close() { p.b = append(p.b, 'z') }

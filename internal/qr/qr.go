@@ -1,4 +1,4 @@
-// Package qr draws QR codes (ISO/IEC 18004) as PNG and SVG.
+// Package qr draws QR codes (ISO/IEC 18004) as PNG, as SVG and as outlines.
 //
 // Error correction is level M: it restores 15 % of a symbol, which scuffs and glue on a label need, while Q and H would make the
 // symbol a version or two larger, so its modules smaller on the same label and harder for a phone to resolve. Around the symbol is the
@@ -6,12 +6,7 @@
 package qr
 
 import (
-	"bytes"
-	"image"
-	"image/color"
-	"image/png"
 	"strconv"
-	"sync"
 
 	"github.com/skip2/go-qrcode"
 
@@ -60,46 +55,7 @@ func PNG(text string, sizePx int) ([]byte, error) {
 		return nil, fault.New(fault.Malformed, "qr_size_small",
 			"this text needs a QR code at least %d pixels wide, not %d", len(dark)+2*quietZone, sizePx)
 	}
-	var out bytes.Buffer
-	if err := pngEncoder.Encode(&out, paint(dark, sizePx, scale)); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
-}
-
-// pngEncoder keeps its buffers, which are 800 kB each, for the next symbol: labels are printed by the ten thousand.
-var pngEncoder = png.Encoder{BufferPool: &buffers{}}
-
-type buffers struct{ pool sync.Pool }
-
-func (b *buffers) Get() *png.EncoderBuffer {
-	buffer, _ := b.pool.Get().(*png.EncoderBuffer) // nil makes the encoder allocate one
-	return buffer
-}
-
-func (b *buffers) Put(buffer *png.EncoderBuffer) { b.pool.Put(buffer) }
-
-// paint draws the modules, scale pixels wide each, in the middle of a white square.
-func paint(dark modules, sizePx, scale int) image.Image {
-	img := image.NewPaletted(image.Rect(0, 0, sizePx, sizePx), color.Palette{color.White, color.Black})
-	margin := (sizePx - scale*len(dark)) / 2
-	for y, row := range dark {
-		top := margin + y*scale
-		first := img.Pix[top*img.Stride : (top+1)*img.Stride]
-		for x, isDark := range row {
-			if !isDark {
-				continue
-			}
-			left := margin + x*scale
-			for i := left; i < left+scale; i++ {
-				first[i] = 1
-			}
-		}
-		for i := 1; i < scale; i++ {
-			copy(img.Pix[(top+i)*img.Stride:], first)
-		}
-	}
-	return img
+	return appendPNG(make([]byte, 0, 4<<10), dark, sizePx, scale), nil
 }
 
 // SVG draws text as a QR code in a standalone SVG image without size, one user unit per module, to be scaled by whoever embeds
@@ -116,6 +72,20 @@ func SVG(text string) ([]byte, error) {
 	b := make([]byte, 0, 8<<10)
 	b = append(b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 `+side+` `+side+`" shape-rendering="crispEdges">`...)
 	b = append(b, `<path fill="#fff" d="M0 0h`+side+`v`+side+`H0z"/><path fill="#000" d="`...)
-	b = appendOutlines(b, dark)
-	return append(b, `"/></svg>`...), nil
+	pen := svgPen{b: b}
+	draw(dark, &pen)
+	return append(pen.b, `"/></svg>`...), nil
+}
+
+// Draw draws text as a QR code with a pen, and says how many modules wide it is with its quiet zone. What is enclosed clockwise is dark, and what is
+// enclosed counter-clockwise within it is light: the non-zero rule fills the symbol.
+//
+// The code is qr_text (empty, or over MaxText bytes).
+func Draw(text string, pen Pen) (side int, err error) {
+	dark, err := encode(text)
+	if err != nil {
+		return 0, err
+	}
+	draw(dark, pen)
+	return len(dark) + 2*quietZone, nil
 }

@@ -1,6 +1,7 @@
 package searchsync
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -195,9 +196,10 @@ func (n notices) Follow(ctx context.Context, token string, limit int) (Batch, er
 
 // NoticeDocument is how a foreign notice is found: by its texts, its number, brand, barcodes and batches. The facet is source.
 func NoticeDocument(n notice.Notice) search.Document {
+	tag := cmp.Or(n.Lang, lang.En)
 	d := search.Document{
 		ID: n.ID, Kind: KindNotice, Time: n.Imported, Version: n.Rev,
-		Title: map[string]string{lang.En: n.Title}, Text: map[string]string{lang.En: strings.Join([]string{n.Product, n.Brand, n.Category, n.Risk, n.Country}, "\n")},
+		Title: map[string]string{tag: n.Title}, Text: map[string]string{tag: strings.Join([]string{n.Product, n.Brand, n.Category, n.Risk, n.Country}, "\n")},
 		Facets:   map[string][]string{"source": {n.Source}},
 		Keywords: slices.Concat([]string{n.Number}, n.GTINs, n.BadBarcodes, n.Batches),
 	}

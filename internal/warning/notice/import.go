@@ -43,6 +43,13 @@ type ImportReport struct {
 	DryRun      bool       `json:"dry_run,omitempty"`
 }
 
+// Add adds the counts of another import.
+func (r *ImportReport) Add(o ImportReport) {
+	r.Read, r.New, r.Changed, r.Unchanged = r.Read+o.Read, r.New+o.New, r.Changed+o.Changed, r.Unchanged+o.Unchanged
+	r.GTINs, r.BadBarcodes, r.RejectedAll = r.GTINs+o.GTINs, r.BadBarcodes+o.BadBarcodes, r.RejectedAll+o.RejectedAll
+	r.Rejected = append(r.Rejected, o.Rejected...)
+}
+
 // ImportSafetyGate reads an export of the EU's Safety Gate: a JSON array of alerts. Importing the same file again changes nothing.
 // A broken row is rejected with its reason and the others are imported; a file that is no JSON array is Malformed
 // (import_syntax), after what stood before the break was imported. report, if not nil, is called now and then; total is 0
@@ -275,7 +282,9 @@ func (im *importer) replace(ctx context.Context, n Notice) error {
 		if same(v, &n) {
 			return errSame
 		}
+		by := v.SupersededBy
 		*v = n
+		v.SupersededBy = by // once off the lists, off the lists
 		return nil
 	})
 	if err != nil && !errors.Is(err, errSame) {

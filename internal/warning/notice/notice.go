@@ -18,7 +18,7 @@ import (
 // Notice is one foreign alert. What was read out of its cells stands beside Original, which is kept as it came.
 type Notice struct {
 	ID          string          `json:"id"`     // "{source}/{number}"
-	Source      string          `json:"source"` // SafetyGate
+	Source      string          `json:"source"` // SafetyGate or CAP
 	Number      string          `json:"number"` // the authority's own
 	Title       string          `json:"title"`
 	Product     string          `json:"product,omitempty"` // description of the product
@@ -29,17 +29,31 @@ type Notice struct {
 	GTINs       []string        `json:"gtins,omitempty"`
 	BadBarcodes []string        `json:"bad_barcodes,omitempty"` // what stood among the barcodes and is no GTIN, as it was written
 	Batches     []string        `json:"batches,omitempty"`      // as they were written
+	Lang        string          `json:"lang,omitempty"`         // of the texts; empty: en
 	Original    json.RawMessage `json:"original"`
 	Imported    time.Time       `json:"imported"` // when this state was first seen
 	Rev         int64           `json:"-"`        // grows with every change; 1 for the first
+
+	// Of messages that are about one another, as CAP's are.
+	Reference    string   `json:"reference,omitempty"`     // how others name it
+	References   []string `json:"references,omitempty"`    // what it replaces or withdraws
+	Cancels      bool     `json:"cancels,omitempty"`       // it withdraws, and says nothing else
+	SupersededBy string   `json:"superseded_by,omitempty"` // ID of the notice that replaced or withdrew it
 }
 
 // SafetyGate is the source of the alerts of the EU Safety Gate.
 const SafetyGate = "safety-gate"
 
+// CAP is the source of messages of the Common Alerting Protocol, whoever sent them.
+const CAP = "cap"
+
+// hidden notices are on no list: they were replaced or withdrawn, or do nothing but withdraw.
+func (n *Notice) hidden() bool { return n.SupersededBy != "" || n.Cancels }
+
 const (
-	indexGTIN = "gtin"
-	indexNew  = "new"
+	indexGTIN      = "gtin"
+	indexNew       = "new"
+	indexReference = "reference"
 )
 
 func def() store.Def[Notice] {
@@ -47,15 +61,28 @@ func def() store.Def[Notice] {
 		Name: "notices",
 		Feed: true,
 		Indexes: []store.Index[Notice]{
-			{Name: indexGTIN, Version: "1", Keys: func(_ string, n *Notice) ([]store.Key, store.Key) {
+			{Name: indexGTIN, Version: "2", Keys: func(_ string, n *Notice) ([]store.Key, store.Key) {
+				if n.hidden() {
+					return nil, nil
+				}
 				var eq []store.Key
 				for _, g := range n.GTINs {
 					eq = append(eq, store.K(g))
 				}
 				return eq, store.K(n.Imported)
 			}},
-			{Name: indexNew, Version: "1", Keys: func(_ string, n *Notice) ([]store.Key, store.Key) {
+			{Name: indexNew, Version: "2", Keys: func(_ string, n *Notice) ([]store.Key, store.Key) {
+				if n.hidden() {
+					return nil, nil
+				}
 				return []store.Key{store.K(n.Source)}, store.K(n.Imported)
+			}},
+			{Name: indexReference, Version: "1", Keys: func(_ string, n *Notice) ([]store.Key, store.Key) {
+				var eq []store.Key
+				for _, r := range n.References {
+					eq = append(eq, store.K(r))
+				}
+				return eq, nil
 			}},
 		},
 	}
@@ -101,7 +128,7 @@ func (s *Service) Get(ctx context.Context, id string) (Notice, error) {
 	return d.V, nil
 }
 
-// GetMany gives those notices that exist, by ID.
+// GetMany gives those notices that are on the lists, by ID.
 func (s *Service) GetMany(ctx context.Context, ids []string) (map[string]Notice, error) {
 	docs, err := s.notices.GetMany(ctx, ids)
 	if err != nil {
@@ -109,8 +136,10 @@ func (s *Service) GetMany(ctx context.Context, ids []string) (map[string]Notice,
 	}
 	out := make(map[string]Notice, len(docs))
 	for id, d := range docs {
-		d.V.Rev = d.Rev
-		out[id] = d.V
+		if !d.V.hidden() {
+			d.V.Rev = d.Rev
+			out[id] = d.V
+		}
 	}
 	return out, nil
 }
@@ -139,11 +168,12 @@ func withRevs(docs []store.Doc[Notice]) []Notice {
 	return out
 }
 
-// Changes follows the notices, for projections; see store.Feeder.
+// Changes follows the notices, for projections; see store.Feeder. One that was taken off the lists is given as deleted.
 func (s *Service) Changes(ctx context.Context, token string, limit int) ([]store.Changed[Notice], string, error) {
 	changes, next, err := s.notices.Changes(ctx, token, limit)
 	for i := range changes {
 		changes[i].V.Rev = changes[i].Rev
+		changes[i].Deleted = changes[i].Deleted || changes[i].V.hidden()
 	}
 	return changes, next, err
 }
@@ -151,9 +181,12 @@ func (s *Service) Changes(ctx context.Context, token string, limit int) ([]store
 // Wake is told soon after this process changed a notice.
 func (s *Service) Wake() <-chan struct{} { return s.notices.Wake() }
 
-// All walks every notice, for rebuilds.
+// All walks every notice that is on the lists, for rebuilds.
 func (s *Service) All(ctx context.Context, f func(Notice) error) error {
 	return s.notices.All(ctx, func(d store.Doc[Notice]) error {
+		if d.V.hidden() {
+			return nil
+		}
 		d.V.Rev = d.Rev
 		return f(d.V)
 	})
