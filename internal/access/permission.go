@@ -50,6 +50,7 @@ const (
 	CatalogueWrite Action = "catalogue.write" // products and lots
 	CodesIssue     Action = "codes.issue"
 	EventsCapture  Action = "events.capture"
+	TraceRead      Action = "trace.read"     // where goods went, beyond the public chain
 	WarningDrafts  Action = "warning.drafts" // reading drafts
 	WarningDraft   Action = "warning.draft"
 	WarningPublish Action = "warning.publish" // publishing a draft, and every message after the first
@@ -106,6 +107,7 @@ var Table = []Rule{
 	{Action: CatalogueWrite, Doc: "describe products, lots and codes of other schemes", Scope: ScopeCatalogue, Narrowed: true},
 	{Action: CodesIssue, Doc: "issue serial numbers", Scope: ScopeCodes, Narrowed: true},
 	{Action: EventsCapture, Doc: "report trace events", Scope: ScopeCapture, Narrowed: true},
+	{Action: TraceRead, Doc: "follow goods: officers all, firms one step up and down", Roles: []Role{Viewer, Officer, Publisher}, Scope: anyKey},
 	{Action: WarningDrafts, Doc: "read drafts of warnings", Roles: []Role{Viewer, Officer, Publisher}, Narrowed: true},
 	{Action: WarningDraft, Doc: "draft warnings", Roles: []Role{Officer, Publisher}, Narrowed: true, Trace: Writes},
 	{

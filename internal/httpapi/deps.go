@@ -56,6 +56,7 @@ type Services struct {
 	Catalogue     Catalogue
 	Codes         Codes
 	Capture       Capture
+	Graph         Graph
 	Desk          WarningDesk
 	Press         WarningPress
 	Warnings      Warnings
@@ -129,6 +130,12 @@ type Codes interface {
 type Capture interface {
 	CaptureEvent(ctx context.Context, f firm.Firm, e *epcis.Event) (trace.Captured, error)
 	Capture(ctx context.Context, f firm.Firm, doc *epcis.Document) (trace.CaptureResult, error)
+}
+
+// Graph follows goods. viewer is the firm whose view it is; "" is an officer's. NotFound for a firm that took no part.
+type Graph interface {
+	Whereabouts(ctx context.Context, start trace.Start, at time.Time, viewer string) (*trace.Whereabouts, error)
+	Ancestors(ctx context.Context, start trace.Start, at time.Time, viewer string) (*trace.Lineage, error)
 }
 
 // WarningDesk keeps drafts.

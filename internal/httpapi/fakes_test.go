@@ -42,6 +42,7 @@ type fakes struct {
 	seen      []int64
 	filters   []warning.Filter
 	keys      []string
+	viewers   []string // whose view of the graph was asked for
 
 	principals map[string]access.Principal // by token
 	sandbox    *sandboxFake
@@ -66,11 +67,11 @@ func newFakes() *fakes {
 
 func (f *fakes) services() Services {
 	return Services{
-		Authenticator: f, Sessions: f, CSRF: f, Firms: firmsFake{f}, Scanner: f, Catalogue: f, Codes: f, Capture: f, Desk: f, Press: f,
+		Authenticator: f, Sessions: f, CSRF: f, Firms: firmsFake{f}, Scanner: f, Catalogue: f, Codes: f, Capture: f, Graph: f, Desk: f, Press: f,
 		Warnings: warningsFake{f}, Notices: noticesFake{f}, Finder: f, Devices: f, Holdings: f, Inbox: f, Complaints: f,
 		Ready: func(context.Context) error { return f.fail() },
 
-		Trail: &f.trail, Sandbox: Tenant{Scanner: f.sandbox, Catalogue: f.sandbox, Codes: f.sandbox, Capture: f.sandbox},
+		Trail: &f.trail, Sandbox: Tenant{Scanner: f.sandbox, Catalogue: f.sandbox, Codes: f.sandbox, Capture: f.sandbox, Graph: f.sandbox},
 		Account: f, Credentials: f, Enrolments: f, Operators: operatorsFake{f}, Provider: providerFake{f}, Identities: f,
 		Authorities: authoritiesFake{f}, Bodies: f, Registry: firmsFake{f}, Invitations: f, Keys: f, Approvals: approvalsFake{f},
 		Audit: auditFake{f}, Cases: casesFake{f}, DeviceData: deviceDataFake{f}, CaseData: caseDataFake{f},

@@ -13,6 +13,7 @@ type Tenant struct {
 	Catalogue Catalogue
 	Codes     Codes
 	Capture   Capture
+	Graph     Graph
 }
 
 // tenant chooses the world of a request: the test tenants' for a seller's key that is for them, else the real one. It is the one place
@@ -22,11 +23,11 @@ func (s *server) tenant(k *call) Tenant {
 	if k.principal.Test {
 		return v.Sandbox
 	}
-	return Tenant{Scanner: v.Scanner, Catalogue: v.Catalogue, Codes: v.Codes, Capture: v.Capture}
+	return Tenant{Scanner: v.Scanner, Catalogue: v.Catalogue, Codes: v.Codes, Capture: v.Capture, Graph: v.Graph}
 }
 
 // testActions are the actions that have a test tenant to be done on, and the reading of the firm's own record.
-var testActions = []access.Action{access.PublicRead, access.CatalogueWrite, access.CodesIssue, access.EventsCapture, access.FirmRead}
+var testActions = []access.Action{access.PublicRead, access.CatalogueWrite, access.CodesIssue, access.EventsCapture, access.TraceRead, access.FirmRead}
 
 // permitTest holds test keys to what has a test tenant: a key that lies about in a test system must not give out live keys.
 func (s *server) permitTest(op *operation, k *call) error {

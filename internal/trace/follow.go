@@ -16,7 +16,7 @@ import (
 // follower is how far a worker has come in a feed. Its fence is that of the lease under which it was written last: a worker that lost its
 // lease and does not know it yet cannot set the position back.
 type follower struct {
-	Token string    `json:"token"`
+	Token string    `json:"position"`
 	Fence int64     `json:"fence"`
 	As    time.Time `json:"as"` // everything recorded before is in the projection
 }
@@ -50,7 +50,8 @@ func (s *Service) leased(ctx context.Context, leases *store.Leases, name string,
 		}
 	}()
 	for ctx.Err() == nil {
-		more, err := false, error(nil)
+		var more bool
+		var err error
 		if held, err = hold(ctx, leases, name, held); held != nil && err == nil {
 			more, err = step(ctx, held.Fence)
 		}

@@ -62,8 +62,8 @@ type Position struct {
 	Firm   FirmName  `json:"firm"` // who said so last
 	Place  PlaceName `json:"place"`
 	Units  int       `json:"units"`
-	Amount float64   `json:"amount,omitempty"`
-	UOM    string    `json:"uom,omitempty"` // UN/ECE Recommendation 20
+	Amount string    `json:"amount,omitempty"` // a decimal number
+	UOM    string    `json:"uom,omitempty"`    // UN/ECE Recommendation 20
 	Last   time.Time `json:"last"`
 }
 
@@ -82,7 +82,7 @@ type Reported struct {
 	Firm   FirmName  `json:"firm"`
 	Place  PlaceName `json:"place"`
 	Events int       `json:"events"`
-	Amount float64   `json:"amount"`
+	Amount string    `json:"amount"` // a decimal number
 	UOM    string    `json:"uom,omitempty"`
 	Last   time.Time `json:"last"`
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/haisu-trace/haisu/internal/fault"
@@ -77,15 +78,15 @@ func (t *tracking) positions(w *Whereabouts) (units int) {
 	for r, v := range rows {
 		p := Position{
 			GTIN: string(t.lots[r.lot].GTIN), Lot: t.lots[r.lot].Lot, State: goodsStates[r.state], Firm: FirmName{ID: t.names.names[r.firm]},
-			Place: PlaceName{URI: t.names.names[r.place]}, Units: v.units, Amount: rounded(v.amount), Last: time.UnixMilli(v.last).UTC(),
+			Place: PlaceName{URI: t.names.names[r.place]}, Units: v.units, Last: time.UnixMilli(v.last).UTC(),
 		}
 		if r.unit >= 0 {
-			p.UOM = t.names.names[r.unit]
+			p.Amount, p.UOM = decimal(v.amount), t.names.names[r.unit]
 		}
 		w.Positions = append(w.Positions, p)
 	}
 	slices.SortFunc(w.Positions, func(a, b Position) int {
-		return cmp.Or(cmp.Compare(b.Units, a.Units), cmp.Compare(b.Amount, a.Amount), cmp.Compare(a.GTIN, b.GTIN), cmp.Compare(a.Lot, b.Lot),
+		return cmp.Or(cmp.Compare(b.Units, a.Units), cmp.Compare(a.GTIN, b.GTIN), cmp.Compare(a.Lot, b.Lot),
 			cmp.Compare(a.Firm.ID, b.Firm.ID), cmp.Compare(a.Place.URI, b.Place.URI), cmp.Compare(a.State, b.State), cmp.Compare(a.UOM, b.UOM))
 	})
 	return units
@@ -96,7 +97,7 @@ func (t *tracking) reported(w *Whereabouts) {
 	for k, v := range t.loose {
 		w.Reported = append(w.Reported, Reported{
 			GTIN: string(t.lots[k.lot].GTIN), Lot: t.lots[k.lot].Lot, Step: t.names.names[k.step], Firm: FirmName{ID: t.names.names[k.firm]},
-			Place: PlaceName{URI: t.names.names[k.place]}, Events: v.events, Amount: rounded(v.sum), UOM: t.names.names[k.unit],
+			Place: PlaceName{URI: t.names.names[k.place]}, Events: v.events, Amount: decimal(v.sum), UOM: t.names.names[k.unit],
 			Last: time.UnixMilli(v.last).UTC(),
 		})
 	}
@@ -106,8 +107,8 @@ func (t *tracking) reported(w *Whereabouts) {
 	})
 }
 
-// rounded drops what adding binary fractions leaves behind a measured amount.
-func rounded(x float64) float64 { return math.Round(x*1e6) / 1e6 }
+// decimal writes an amount without what adding binary fractions leaves behind it.
+func decimal(x float64) string { return strconv.FormatFloat(math.Round(x*1e6)/1e6, 'f', -1, 64) }
 
 // nameRows fills in the names of firms and places.
 func (s *Service) nameRows(ctx context.Context, w *Whereabouts) error {

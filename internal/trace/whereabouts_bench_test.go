@@ -84,6 +84,7 @@ func BenchmarkWhereabouts(b *testing.B) {
 }
 
 func benchWhereabouts(b *testing.B, n, perCase int) {
+	b.Helper()
 	ctx := b.Context()
 	dir := b.TempDir()
 	eng, err := sqlite.Open(ctx, filepath.Join(dir, "t.db"))

@@ -42,8 +42,8 @@ func (w *Whereabouts) rows() []string {
 	out := make([]string, 0, len(w.Positions))
 	for _, p := range w.Positions {
 		amount := ""
-		if p.Amount > 0 {
-			amount = fmt.Sprintf(" %g%s", p.Amount, p.UOM)
+		if p.Amount != "" {
+			amount = " " + p.Amount + p.UOM
 		}
 		out = append(out, fmt.Sprintf("%s %s@%s %s ×%d%s", p.Lot, p.Firm.ID, p.Place.URI[strings.LastIndexByte(p.Place.URI, '/')+1:], p.State, p.Units, amount))
 	}
@@ -223,7 +223,7 @@ func TestWhatWasMadeIsFollowed(t *testing.T) {
 	if !slices.Equal(made, []string{"06901234567892 M1 ×0", "06901234567908 S1 ×1"}) {
 		t.Errorf("made: %q", made)
 	}
-	if len(w.Reported) != 1 || w.Reported[0].Amount != 40 || w.Reported[0].UOM != "KGM" || w.Reported[0].Lot != "M1" {
+	if len(w.Reported) != 1 || w.Reported[0].Amount != "40" || w.Reported[0].UOM != "KGM" || w.Reported[0].Lot != "M1" {
 		t.Errorf("reported: %+v", w.Reported)
 	}
 	b.whereabouts(lotStart, "2026-01-02T12:00:00Z", "").want(t, "L1 maker@6901234560015 here ×3")
@@ -282,16 +282,16 @@ func TestAncestorsAreFoundInTime(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	lot := func(l string) string { return "https://id.gs1.org/01/" + string(gtinB) + "/10/" + l }
-	make := func(when, in, out string) string {
+	transform := func(when, in, out string) string {
 		return strings.Replace(event("TransformationEvent", "", "commissioning", when, at("002")+in+","+out), `"action":"",`, "", 1)
 	}
 	supplier := b.firm(firm.Firm{ID: "supplier", Name: lang.ZhEn("", "Supplier"), Kind: firm.Producer, Grants: []string{"690123456"}})
-	b.capture(supplier, make("2026-01-01T00:00:00Z", `"inputQuantityList":[{"epcClass":"`+lot("GRAIN")+`","quantity":9,"uom":"KGM"}]`, `"outputQuantityList":[{"epcClass":"`+lot("MALT")+`"}]`))
+	b.capture(supplier, transform("2026-01-01T00:00:00Z", `"inputQuantityList":[{"epcClass":"`+lot("GRAIN")+`","quantity":9,"uom":"KGM"}]`, `"outputQuantityList":[{"epcClass":"`+lot("MALT")+`"}]`))
 	b.capture(b.maker, strings.Join([]string{
-		make("2026-01-02T00:00:00Z", `"inputQuantityList":[{"epcClass":"`+lot("MALT")+`","quantity":5,"uom":"KGM"}]`, `"ilmd":{"cbvmda:lotNumber":"L1"},"outputEPCList":["`+unitURI("A")+`"]`),
+		transform("2026-01-02T00:00:00Z", `"inputQuantityList":[{"epcClass":"`+lot("MALT")+`","quantity":5,"uom":"KGM"}]`, `"ilmd":{"cbvmda:lotNumber":"L1"},"outputEPCList":["`+unitURI("A")+`"]`),
 		event("AggregationEvent", "ADD", "packing", "2026-01-03T00:00:00Z", at("002")+`"parentID":"`+sscc(1)+`","childEPCs":["`+unitURI("A")+`"]`),
 		event("AggregationEvent", "DELETE", "unpacking", "2026-01-05T00:00:00Z", at("002")+`"parentID":"`+sscc(1)+`"`),
-		make("2026-01-06T00:00:00Z", `"inputQuantityList":[{"epcClass":"`+lot("LATER")+`","quantity":5,"uom":"KGM"}]`, `"outputQuantityList":[{"epcClass":"`+lot("GRAIN")+`"}]`),
+		transform("2026-01-06T00:00:00Z", `"inputQuantityList":[{"epcClass":"`+lot("LATER")+`","quantity":5,"uom":"KGM"}]`, `"outputQuantityList":[{"epcClass":"`+lot("GRAIN")+`"}]`),
 	}, ","))
 	b.follow()
 	list := func(start Start, when, viewer string) (out []string) {
