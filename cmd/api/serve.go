@@ -96,7 +96,7 @@ func runServe(ctx context.Context, args []string, getenv func(string) string, io
 func (a *app) work(ctx context.Context, server *fiber.App, guard *httpapi.Guard, ln net.Listener, alerts *alert.Service, sync *searchsync.Syncer) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, run := range []func(context.Context) error{
-		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.sandbox.RunRecovery, a.approvals.Run, a.access.Run, a.bodies.Run, a.sweep, guard.Run,
+		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.sandboxes.RunRecovery, a.approvals.Run, a.access.Run, a.bodies.Run, a.sweep, guard.Run,
 		func(ctx context.Context) error { return a.box.Run(ctx, a.log) },
 		func(ctx context.Context) error { return a.trace.RunFlow(ctx, a.leases) },
 	} {
@@ -143,12 +143,18 @@ func (a *app) server(publicURL string, guard *httpapi.Guard, alerts *alert.Servi
 			Operators: a.access, Provider: provider, Identities: a.access, Keys: a.access, Invitations: a.access,
 			Authorities: a.bodies, Bodies: a.bodies, Firms: a.firms, Registry: a.firms,
 			Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace, Graph: a.trace,
-			Sandbox: httpapi.Tenant{Scanner: a.sandbox, Catalogue: a.sandbox, Codes: a.sandbox, Capture: a.sandbox, Graph: a.sandbox},
+			Sandbox: a.sandbox,
 			Desk:    a.warnings, Press: press.NewDesk(a.warnings, a.approvals), Approvals: a.approvals, Warnings: a.warnings, Notices: a.notices,
 			Finder: finder, Devices: a.consumers, DeviceData: a.consumers, Holdings: a.consumers, Inbox: alerts,
 			Complaints: a.cases, CaseData: a.cases, Cases: a.cases, Ready: a.ready,
 		},
 	})
+}
+
+// sandbox gives a firm's test tenant.
+func (a *app) sandbox(ctx context.Context, firm string) (httpapi.Tenant, error) {
+	t, err := a.sandboxes.Of(ctx, firm)
+	return httpapi.Tenant{Scanner: t, Catalogue: t, Codes: t, Capture: t, Graph: t}, err
 }
 
 // ready is nil when the store takes writes and the warnings in force are known.

@@ -52,7 +52,7 @@ type app struct {
 	access    *access.Service
 	trail     *audit.Service
 	approvals *approval.Service
-	sandbox   *trace.Service
+	sandboxes *trace.Sandboxes
 	warnings  *warning.Service
 	notices   *notice.Service
 	consumers *consumer.Service
@@ -122,7 +122,7 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	if a.trace, err = trace.Open(ctx, world); err != nil {
 		return nil, err
 	}
-	if a.sandbox, err = trace.OpenSandbox(ctx, world); err != nil {
+	if a.sandboxes, err = trace.OpenSandboxes(ctx, world); err != nil {
 		return nil, err
 	}
 	if a.cases, err = casefile.Open(ctx, casefile.Deps{Engine: a.engine, Hasher: a.box, Vault: a.vault, Authorities: complaints{a.bodies}, Now: time.Now, Log: log}); err != nil {

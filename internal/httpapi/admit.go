@@ -42,7 +42,7 @@ func (s *server) admit(op *operation) fiber.Handler {
 		if err := s.admitCaller(c, class, k); err != nil {
 			return err
 		}
-		if err := s.permit(op, k); err != nil {
+		if err := s.permit(ctx, op, k); err != nil {
 			return err
 		}
 		if err := s.receiveBody(ctx, c, op, &v); err != nil {
@@ -107,11 +107,11 @@ func searching(c *fiber.Ctx, k cost) cost {
 
 // permit asks the one table of permissions whether this kind of caller may do this at all. Handlers ask again, by allow, once they know
 // on what.
-func (s *server) permit(op *operation, k *call) error {
+func (s *server) permit(ctx context.Context, op *operation, k *call) error {
 	if err := access.Allow(&k.principal, op.permission, access.Target{}); err != nil {
 		return err
 	}
-	return s.permitTest(op, k)
+	return s.permitTest(ctx, op, k)
 }
 
 // handle runs the operation's handler and sets the cookie that it gives.

@@ -263,6 +263,36 @@ func (e ComplaintStep) Valid() bool {
 	}
 }
 
+// Defines values for CutReason.
+const (
+	CutReasonAncestors  CutReason = "ancestors"
+	CutReasonContainers CutReason = "containers"
+	CutReasonEvents     CutReason = "events"
+	CutReasonMade       CutReason = "made"
+	CutReasonRows       CutReason = "rows"
+	CutReasonUnits      CutReason = "units"
+)
+
+// Valid indicates whether the value is a known member of the CutReason enum.
+func (e CutReason) Valid() bool {
+	switch e {
+	case CutReasonAncestors:
+		return true
+	case CutReasonContainers:
+		return true
+	case CutReasonEvents:
+		return true
+	case CutReasonMade:
+		return true
+	case CutReasonRows:
+		return true
+	case CutReasonUnits:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FirmKind.
 const (
 	FirmKindAuthority            FirmKind = "authority"
@@ -1039,6 +1069,9 @@ type Csrf = string
 // Cursor An opaque position in a list.
 type Cursor = string
 
+// CutReason defines model for CutReason.
+type CutReason string
+
 // Date A day, `YYYY-MM-DD`.
 //
 // Example: 2026-03-01
@@ -1253,6 +1286,9 @@ type GivenKey struct {
 // Gln A global location number.
 type Gln = string
 
+// GoodsAmount A decimal number.
+type GoodsAmount = string
+
 // GoodsAncestor Something that went into something else. `gtin` is there for goods, and not for containers.
 type GoodsAncestor struct {
 	// Depth 1: directly.
@@ -1322,7 +1358,8 @@ type GoodsMade struct {
 
 // GoodsPosition Units, or an amount in containers, of one lot at one place in one state.
 type GoodsPosition struct {
-	Amount float64 `json:"amount,omitempty,omitzero"`
+	// Amount A decimal number.
+	Amount GoodsAmount `json:"amount,omitempty,omitzero"`
 
 	// Firm A firm, named to the public.
 	Firm FirmName `json:"firm"`
@@ -1353,8 +1390,9 @@ type GoodsPosition struct {
 
 // GoodsReported What was told of amounts outside containers, added up. Where they are now nobody can know.
 type GoodsReported struct {
-	Amount float64 `json:"amount"`
-	Events int     `json:"events"`
+	// Amount A decimal number.
+	Amount GoodsAmount `json:"amount"`
+	Events int         `json:"events"`
 
 	// Firm A firm, named to the public.
 	Firm FirmName `json:"firm"`
@@ -2001,7 +2039,7 @@ type TracePlace struct {
 }
 
 // Truncated Where the answer is not whole: `units` more than 250,000, or 2,000 looked up one by one; `containers` more than 50,000 or deeper than 12; `events` of a container, or of all goods together; `made` more than was followed; `ancestors` more than 1,000; `rows` more than 500 in a list. Empty when it is whole.
-type Truncated = []string
+type Truncated = []CutReason
 
 // Uom Unit of measure, by UN/ECE Recommendation 20.
 type Uom = string

@@ -23,6 +23,7 @@ type call struct {
 
 	token     string // the bearer token that was accepted
 	principal access.Principal
+	sandbox   Tenant // of the principal's firm, for a test key
 	device    string // ID of the device, when a device's token was accepted
 	receipt   string // the receipt's secret, as sent
 

@@ -67,7 +67,8 @@ type Services struct {
 	Inbox         Inbox
 	Complaints    Complaints
 
-	Sandbox Tenant // the test tenants; without it, test keys are refused
+	// Sandbox gives a firm's test tenant, and never another's. nil: test keys are refused.
+	Sandbox func(ctx context.Context, firm string) (Tenant, error)
 
 	Account     Account
 	Credentials Credentials

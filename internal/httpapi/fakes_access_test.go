@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/url"
 	"slices"
@@ -92,8 +93,16 @@ func (a *actFake) Failed(ctx context.Context, outcome string) error {
 	return ctx.Err()
 }
 
-// sandboxFake is the test tenants' world: what it answers says so.
+// sandboxFake is the seller's test tenant: what it answers says so.
 type sandboxFake struct{ *fakes }
+
+// of gives it to its own firm alone.
+func (f *sandboxFake) of(_ context.Context, firm string) (Tenant, error) {
+	if firm != seller.ID {
+		return Tenant{}, fmt.Errorf("the test tenant of %s", firm)
+	}
+	return Tenant{Scanner: f, Catalogue: f, Codes: f, Capture: f, Graph: f}, nil
+}
 
 func (f *sandboxFake) Product(ctx context.Context, g gs1.GTIN) (*trace.ProductView, error) {
 	v := productView

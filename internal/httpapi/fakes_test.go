@@ -71,7 +71,7 @@ func (f *fakes) services() Services {
 		Warnings: warningsFake{f}, Notices: noticesFake{f}, Finder: f, Devices: f, Holdings: f, Inbox: f, Complaints: f,
 		Ready: func(context.Context) error { return f.fail() },
 
-		Trail: &f.trail, Sandbox: Tenant{Scanner: f.sandbox, Catalogue: f.sandbox, Codes: f.sandbox, Capture: f.sandbox, Graph: f.sandbox},
+		Trail: &f.trail, Sandbox: f.sandbox.of,
 		Account: f, Credentials: f, Enrolments: f, Operators: operatorsFake{f}, Provider: providerFake{f}, Identities: f,
 		Authorities: authoritiesFake{f}, Bodies: f, Registry: firmsFake{f}, Invitations: f, Keys: f, Approvals: approvalsFake{f},
 		Audit: auditFake{f}, Cases: casesFake{f}, DeviceData: deviceDataFake{f}, CaseData: caseDataFake{f},

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 	"slices"
 
@@ -16,28 +17,30 @@ type Tenant struct {
 	Graph     Graph
 }
 
-// tenant chooses the world of a request: the test tenants' for a seller's key that is for them, else the real one. It is the one place
-// where that is decided.
+// tenant gives the world of a request: the firm's test tenant for a seller's key that is for it, which permitTest has opened, else the real
+// one.
 func (s *server) tenant(k *call) Tenant {
-	v := &s.deps.Services
 	if k.principal.Test {
-		return v.Sandbox
+		return k.sandbox
 	}
+	v := &s.deps.Services
 	return Tenant{Scanner: v.Scanner, Catalogue: v.Catalogue, Codes: v.Codes, Capture: v.Capture, Graph: v.Graph}
 }
 
 // testActions are the actions that have a test tenant to be done on, and the reading of the firm's own record.
 var testActions = []access.Action{access.PublicRead, access.CatalogueWrite, access.CodesIssue, access.EventsCapture, access.TraceRead, access.FirmRead}
 
-// permitTest holds test keys to what has a test tenant: a key that lies about in a test system must not give out live keys.
-func (s *server) permitTest(op *operation, k *call) error {
+// permitTest holds test keys to what has a test tenant, since a key that lies about in a test system must not give out live keys, and opens
+// the tenant of the key's firm. It is the one place where that is decided: a test key that has not passed here has no world at all.
+func (s *server) permitTest(ctx context.Context, op *operation, k *call) (err error) {
 	switch {
 	case !k.principal.Test:
 		return nil
 	case !slices.Contains(testActions, op.permission):
 		return refuse(http.StatusForbidden, "test_key", "a key to the test tenant is not for this; use a live key")
-	case s.deps.Services.Sandbox.Scanner == nil:
+	case s.deps.Services.Sandbox == nil:
 		return &httpError{status: http.StatusServiceUnavailable, code: "no_test_tenant", detail: "there are no test tenants here now", retry: retryUnavailable}
 	}
-	return nil
+	k.sandbox, err = s.deps.Services.Sandbox(ctx, k.principal.Firm)
+	return err
 }

@@ -62,8 +62,9 @@ func Open[T any](ctx context.Context, eng Engine, def Def[T]) (*Collection[T], e
 
 func (c *Collection[T]) rebuild(ctx context.Context) error {
 	after := ""
+	eng, within := whole(c.eng)
 	for {
-		recs, err := c.eng.All(ctx, c.def.Name, after, MaxBatch)
+		recs, err := eng.All(ctx, c.def.Name, after, MaxBatch)
 		if err != nil || len(recs) == 0 {
 			return err
 		}
@@ -71,7 +72,8 @@ func (c *Collection[T]) rebuild(ctx context.Context) error {
 		g, gctx := errgroup.WithContext(ctx)
 		g.SetLimit(rebuildWorkers)
 		for _, r := range recs {
-			g.Go(func() error { return c.reindex(gctx, r) })
+			view, r := within(r)
+			g.Go(func() error { return c.reindex(gctx, view, r) })
 		}
 		if err := g.Wait(); err != nil {
 			return err
@@ -83,13 +85,13 @@ func (c *Collection[T]) rebuild(ctx context.Context) error {
 const rebuildWorkers = 64
 
 // reindex brings one document's entries up to date. Whoever changed it meanwhile wrote the new entries.
-func (c *Collection[T]) reindex(ctx context.Context, r Record) error {
+func (c *Collection[T]) reindex(ctx context.Context, eng Engine, r Record) error {
 	var v T
 	if err := json.Unmarshal(r.Body, &v); err != nil {
 		return fmt.Errorf("document %s: %w", r.ID, err)
 	}
 	r.Entries = c.entries(r.ID, &v)
-	err := c.eng.Reindex(ctx, c.def.Name, r)
+	err := eng.Reindex(ctx, c.def.Name, r)
 	if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
 		return nil
 	}

@@ -35,7 +35,7 @@ const MaxBatch = 1000
 
 // Record is a document as engines see it.
 type Record struct {
-	ID      string // 1 to 512 bytes of valid UTF-8
+	ID      string // 1 to MaxID bytes of valid UTF-8
 	Rev     int64  // 1 when inserted, +1 by each replace
 	Body    []byte // JSON, at most MaxBody
 	Entries []Entry

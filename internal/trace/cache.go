@@ -11,13 +11,18 @@ import (
 // and that from the product's, so of a unit's lot it may be unseen for twice, and of its product for three times as long.
 const chainMaxAge = 2 * time.Second
 
-// The sizes of the caches: chains in KiB, roughly, the scans of units in entries. A unit that shares what was rendered for its lot
-// takes half a KiB, one with a history of its own a few.
-const (
-	chainKiB      = 16384
-	recentEntries = 16384
-	maxTouched    = 65536
-)
+// cacheSizes are those of a service's caches. A unit that shares what was rendered for its lot takes half a KiB of the chains, one with a
+// history of its own a few.
+type cacheSizes struct {
+	chainKiB uint64 // of the chains, roughly
+	recent   int    // units whose scans are known
+	captures int    // captures known to be complete
+}
+
+var productionSizes = cacheSizes{chainKiB: 16384, recent: 16384, captures: 16384}
+
+// maxTouched is how many changed nodes are remembered.
+const maxTouched = 65536
 
 // chainCache keeps what was read from the store: chains by node. A chain is dropped at once when this process writes anything
 // that it was made from, and after chainMaxAge in any case.
@@ -30,10 +35,10 @@ type chainCache struct {
 	floor   uint64            // chains that began before are stale: touched was emptied then
 }
 
-func newChainCache() *chainCache {
+func newChainCache(kib uint64) *chainCache {
 	return &chainCache{
 		chains: otter.Must(&otter.Options[string, *chain]{
-			MaximumWeight: chainKiB, Weigher: func(_ string, c *chain) uint32 { return c.weight() },
+			MaximumWeight: kib, Weigher: func(_ string, c *chain) uint32 { return c.weight() },
 			ExpiryCalculator: otter.ExpiryWriting[string, *chain](chainMaxAge),
 		}),
 		touched: map[string]uint64{},

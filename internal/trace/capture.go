@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"time"
 
+	"github.com/haisu-trace/haisu/internal/clock"
 	"github.com/haisu-trace/haisu/internal/epcis"
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/firm"
@@ -70,10 +72,12 @@ func (s *Service) CaptureEvent(ctx context.Context, f firm.Firm, e *epcis.Event)
 // pointers, when the ID of an event stands for another event.
 func (s *Service) Capture(ctx context.Context, f firm.Firm, doc *epcis.Document) (CaptureResult, error) {
 	if len(doc.Events) == 0 {
-		return CaptureResult{}, fault.InvalidFields(fault.Field{Pointer: "/epcisBody/eventList", Code: "empty", Detail: "there is no event to capture"})
+		return CaptureResult{}, errNoEvents()
 	}
-	return s.capture(ctx, f, doc.Events, func(i int) string { return fmt.Sprintf("/epcisBody/eventList/%d", i) })
+	return s.capture(ctx, f, doc.Events, eventPointer)
 }
+
+func eventPointer(i int) string { return fmt.Sprintf("/epcisBody/eventList/%d", i) }
 
 func (s *Service) capture(ctx context.Context, f firm.Firm, events []*epcis.Event, pointer func(int) string) (CaptureResult, error) {
 	now := s.now().UTC().Truncate(time.Millisecond)
@@ -266,12 +270,16 @@ const recoverAfter = 30 * time.Second
 // Recover completes captures whose process died after they were decided, and says how many. One that cannot be completed does
 // not hold up the others.
 func (s *Service) Recover(ctx context.Context) (int, error) {
+	return recoverCaptures(ctx, s.captures, s.now, func(d store.Doc[captureDoc]) error { return s.complete(ctx, d) })
+}
+
+func recoverCaptures(ctx context.Context, captures *store.Collection[captureDoc], now clock.Now, complete func(store.Doc[captureDoc]) error) (int, error) {
 	n := 0
 	var all error
-	err := s.captures.Each(ctx, store.Query{
-		Index: byState, Eq: store.K(captureRunning), To: store.K(s.now().Add(-recoverAfter)),
+	err := captures.Each(ctx, store.Query{
+		Index: byState, Eq: store.K(captureRunning), To: store.K(now().Add(-recoverAfter)),
 	}, func(d store.Doc[captureDoc]) error {
-		if err := s.complete(ctx, d); err != nil {
+		if err := complete(d); err != nil {
 			all = errors.Join(all, fmt.Errorf("capture %s: %w", d.ID, err))
 			return ctx.Err()
 		}
@@ -309,15 +317,19 @@ func (s *Service) complete(ctx context.Context, d store.Doc[captureDoc]) error {
 
 // RunRecovery calls Recover at once and then every recoverAfter, until ctx ends.
 func (s *Service) RunRecovery(ctx context.Context) error {
+	return runRecovery(ctx, s.deps.Log, s.Recover)
+}
+
+func runRecovery(ctx context.Context, log *slog.Logger, complete func(context.Context) (int, error)) error {
 	t := time.NewTicker(recoverAfter)
 	defer t.Stop()
 	for {
-		n, err := s.Recover(ctx)
-		if err != nil && ctx.Err() == nil && s.deps.Log != nil {
-			s.deps.Log.ErrorContext(ctx, "capture recovery", "error", err)
+		n, err := complete(ctx)
+		if err != nil && ctx.Err() == nil && log != nil {
+			log.ErrorContext(ctx, "capture recovery", "error", err)
 		}
-		if n > 0 && s.deps.Log != nil {
-			s.deps.Log.InfoContext(ctx, "captures completed after a crash", "count", n)
+		if n > 0 && log != nil {
+			log.InfoContext(ctx, "captures completed after a crash", "count", n)
 		}
 		select {
 		case <-ctx.Done():

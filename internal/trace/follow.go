@@ -144,7 +144,8 @@ func (s *Service) followEvents(ctx context.Context, fence int64) (more bool, err
 		at.As = later(at.As, d.V.Recorded)
 	}
 	at.Token, at.Fence = next, fence
-	return len(changes) == followBatch, s.advance(ctx, flowFollower, at)
+	// Where nobody else follows, the feed may hold nothing for long and then something; see store.Part.
+	return len(changes) == followBatch || s.deps.Unattended, s.advance(ctx, flowFollower, at)
 }
 
 // addToFlows adds what events say to the flows of the lots that they are about. An event that tells the lot of units also brings in the

@@ -39,14 +39,31 @@ func foldCode(code string) string {
 // PutForeignCodes records codes of other schemes for units of a lot, or for the lot itself where Serial is empty. It may be
 // repeated. A code that stands for something else already is a Conflict that lists every such item; the others are stored.
 func (s *Service) PutForeignCodes(ctx context.Context, f firm.Firm, g gs1.GTIN, lot string, codes []ForeignCode) (added int, err error) {
+	items, err := s.foreignItems(ctx, f, g, lot, codes)
+	if err != nil {
+		return 0, err
+	}
+	errs, err := s.foreign.InsertMany(ctx, items)
+	if err != nil {
+		return 0, err
+	}
+	there, err := existing(ctx, s.foreign, items, errs)
+	if err != nil {
+		return 0, err
+	}
+	return settle(items, there, errs)
+}
+
+// foreignItems makes the documents of codes that the firm may register. Invalid, Forbidden, NotFound.
+func (s *Service) foreignItems(ctx context.Context, f firm.Firm, g gs1.GTIN, lot string, codes []ForeignCode) ([]store.Item[ForeignCode], error) {
 	if len(codes) == 0 || len(codes) > MaxForeignCodes {
-		return 0, fault.InvalidFields(fault.Field{Pointer: "/codes", Code: "range", Detail: fmt.Sprintf("1 to %d codes", MaxForeignCodes)})
+		return nil, fault.InvalidFields(fault.Field{Pointer: "/codes", Code: "range", Detail: fmt.Sprintf("1 to %d codes", MaxForeignCodes)})
 	}
 	if f.Kind != firm.DutyFree && f.Kind != firm.Authority && slices.ContainsFunc(codes, func(c ForeignCode) bool { return c.Scheme == SchemeDutyFree }) {
-		return 0, fault.New(fault.Forbidden, "not_duty_free", "official duty-free labels are registered by duty-free operators; firm %s is none", f.ID)
+		return nil, fault.New(fault.Forbidden, "not_duty_free", "official duty-free labels are registered by duty-free operators; firm %s is none", f.ID)
 	}
 	if err := s.ownLot(ctx, f, g, lot); err != nil {
-		return 0, err
+		return nil, err
 	}
 	now := s.now().UTC().Truncate(time.Millisecond)
 	items := make([]store.Item[ForeignCode], len(codes))
@@ -65,17 +82,11 @@ func (s *Service) PutForeignCodes(ctx context.Context, f firm.Firm, g gs1.GTIN, 
 		code.GTIN, code.Lot, code.Firm, code.Added = g, lot, f.ID, now
 		items[i] = store.Item[ForeignCode]{ID: code.Scheme + "/" + folded, V: code}
 	}
-	if err := c.err(); err != nil {
-		return 0, err
-	}
-	errs, err := s.foreign.InsertMany(ctx, items)
-	if err != nil {
-		return 0, err
-	}
-	there, err := existing(ctx, s.foreign, items, errs)
-	if err != nil {
-		return 0, err
-	}
+	return items, c.err()
+}
+
+// settle counts the items that were inserted, and lists those in whose way another stands. there has the documents that were in the way.
+func settle(items []store.Item[ForeignCode], there map[string]store.Doc[ForeignCode], errs []error) (added int, err error) {
 	var taken []fault.Field
 	for i, err := range errs {
 		switch {

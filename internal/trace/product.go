@@ -3,7 +3,6 @@ package trace
 import (
 	"cmp"
 	"context"
-	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,40 +20,17 @@ import (
 // maxFirms is how many firms' records of one product or lot are merged into the public view.
 const maxFirms = 50
 
-// PutProduct stores a firm's own record of a product. It may be repeated. Invalid.
+// PutProduct stores a firm's own record of a product. It may be repeated: the same record again changes nothing. Invalid.
 func (s *Service) PutProduct(ctx context.Context, f firm.Firm, p Product) (stored Product, created bool, err error) {
-	p.Firm, p.Updated = f.ID, s.now().UTC().Truncate(time.Millisecond)
-	if err := p.validate(); err != nil {
-		return p, false, err
-	}
-	id := string(p.GTIN) + "/" + f.ID
-	created, err = upsert(ctx, s.products, id, p)
-	s.chains.touch(node(gs1.Ref{GTIN: p.GTIN}))
-	return p, created, err
+	stored, o, err := s.SaveProduct(ctx, f, p, false)
+	return stored, o == New, err
 }
 
-// PutLot stores a firm's own record of a lot. The product must be known. It may be repeated. Invalid, NotFound.
+// PutLot stores a firm's own record of a lot. The product must be known. It may be repeated: the same record again changes nothing. Invalid,
+// NotFound.
 func (s *Service) PutLot(ctx context.Context, f firm.Firm, l Lot) (stored Lot, created bool, err error) {
-	l.Firm, l.Updated = f.ID, s.now().UTC().Truncate(time.Millisecond)
-	if err := l.validate(); err != nil {
-		return l, false, err
-	}
-	if _, err := s.Product(ctx, l.GTIN); err != nil {
-		return l, false, err
-	}
-	id := string(l.GTIN) + "/" + l.Lot + "/" + f.ID
-	created, err = upsert(ctx, s.lots, id, l)
-	s.chains.touch(node(gs1.Ref{GTIN: l.GTIN, Lot: l.Lot}))
-	return l, created, err
-}
-
-func upsert[T any](ctx context.Context, c *store.Collection[T], id string, v T) (created bool, err error) {
-	err = c.Insert(ctx, id, v)
-	if errors.Is(err, store.ErrExists) {
-		_, err = c.Upsert(ctx, id, func(old *T) error { *old = v; return nil })
-		return false, err
-	}
-	return err == nil, err
+	stored, o, err := s.SaveLot(ctx, f, l, false)
+	return stored, o == New, err
 }
 
 // checker collects broken rules.

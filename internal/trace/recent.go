@@ -183,9 +183,9 @@ type recentCache struct {
 
 const recentMaxAge = 10 * time.Second
 
-func newRecentCache() *recentCache {
+func newRecentCache(entries int) *recentCache {
 	return &recentCache{byRef: otter.Must(&otter.Options[string, *recent]{
-		MaximumSize: recentEntries, ExpiryCalculator: otter.ExpiryWriting[string, *recent](recentMaxAge),
+		MaximumSize: entries, ExpiryCalculator: otter.ExpiryWriting[string, *recent](recentMaxAge),
 	})}
 }
 

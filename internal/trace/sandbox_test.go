@@ -2,11 +2,15 @@ package trace
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/haisu-trace/haisu/internal/fault"
+	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/gs1"
 	"github.com/haisu-trace/haisu/internal/lang"
 	"github.com/haisu-trace/haisu/internal/secret"
@@ -73,8 +77,25 @@ func (w *witness) All(ctx context.Context, coll, after string, limit int) ([]sto
 	return w.Engine.All(ctx, coll, after, limit)
 }
 
-// sandboxed is a production and a sandbox over one engine; w sees what the sandbox does.
+// sandboxed is a production and a firm's test tenant over one engine; w sees what the tenant does.
 func sandboxed(t *testing.T) (production, sandbox *bundle, w *witness) {
+	t.Helper()
+	production, tenants, w := tenanted(t)
+	sandbox = production.tenant(tenants)
+	return production, sandbox, w
+}
+
+// tenant is the test tenant of b's maker.
+func (b *bundle) tenant(tenants *Sandboxes) *bundle {
+	b.t.Helper()
+	own := *b
+	var err error
+	own.Service, err = tenants.Of(b.t.Context(), b.maker.ID)
+	must(b.t, err)
+	return &own
+}
+
+func tenanted(t *testing.T) (production *bundle, tenants *Sandboxes, w *witness) {
 	t.Helper()
 	b := setup(t)
 	box, err := secret.OpenFile(filepath.Join(t.TempDir(), "keys.json"), true)
@@ -88,10 +109,9 @@ func sandboxed(t *testing.T) (production, sandbox *bundle, w *witness) {
 	b.Service, err = Open(t.Context(), deps)
 	must(t, err)
 	deps.Engine = w
-	box2 := *b
-	box2.Service, err = OpenSandbox(t.Context(), deps)
+	tenants, err = OpenSandboxes(t.Context(), deps)
 	must(t, err)
-	return b, &box2, w
+	return b, tenants, w
 }
 
 const inspecting = `{"type":"ObjectEvent","eventTime":"2026-11-20T08:00:00Z","eventTimeZoneOffset":"+08:00","action":"OBSERVE","bizStep":"inspecting","epcList":["https://id.gs1.org/01/06901234567892/21/MADE-1"]}`
@@ -118,7 +138,7 @@ func TestTheSandboxTouchesNothingOfProduction(t *testing.T) {
 
 	writes := 0
 	for coll, n := range w.touched {
-		if !strings.HasPrefix(coll, sandboxPrefix) {
+		if !strings.HasPrefix(coll, tenantPrefix) {
 			t.Errorf("the sandbox touched %s", coll)
 		}
 		writes += n
@@ -165,5 +185,94 @@ func TestTheSandboxKnowsTheWarningsInForce(t *testing.T) {
 	a := sandbox.scan(gs1.Ref{GTIN: gtinA, Serial: unit.Serial}, "v", "")
 	if a.Safety.Status == "none_known" {
 		t.Fatalf("%+v", a.Safety)
+	}
+}
+
+// twoTenants are those of two firms that may both speak for product A.
+func twoTenants(t *testing.T) (tenants *Sandboxes, one, other *bundle) {
+	t.Helper()
+	b, tenants, _ := tenanted(t)
+	rival := *b
+	rival.maker = b.firm(firm.Firm{ID: "maker-2", Name: lang.ZhEn("酒行", "Merchant"), Kind: firm.Importer, Grants: []string{"690123456"}})
+	return tenants, b.tenant(tenants), rival.tenant(tenants)
+}
+
+// What a firm writes to its tenant does not exist in another firm's, and the same order for codes gives other serials.
+func TestTenantsAreTheirFirmsOwn(t *testing.T) {
+	t.Parallel()
+	_, one, other := twoTenants(t)
+	ctx := t.Context()
+	unit := one.goods()
+	one.capture(one.maker, inspecting)
+	_, err := one.PutForeignCodes(ctx, one.maker, gtinA, "L1", []ForeignCode{{Scheme: "brand", Code: "TEST-1", Serial: unit.Serial}})
+	must(t, err)
+	if _, err := other.Product(ctx, gtinA); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("the other sees the product: %v", err)
+	}
+	if a := other.scan(unit.Ref(), "v", ""); a.Authenticity.Status != AuthUnknownProduct {
+		t.Errorf("the other's scan says %s", a.Authenticity.Status)
+	}
+	a, err := other.Resolve(ctx, "TEST-1", ScanRequest{Lang: lang.En})
+	must(t, err)
+	if a.Level != "none" {
+		t.Errorf("the other resolves the code to %+v", a)
+	}
+	if theirs := other.goods(); theirs.Serial == unit.Serial {
+		t.Error("one serial in both")
+	}
+	if a := other.scan(unit.Ref(), "v", ""); a.Authenticity.Status != AuthUnknownUnit {
+		t.Errorf("with the product of its own, the other's scan says %s", a.Authenticity.Status)
+	}
+	if a := one.scan(unit.Ref(), "w", ""); a.Authenticity.Status != AuthIssued || !a.Scan.First {
+		t.Errorf("the other's scans show in the one: %+v", a.Scan)
+	}
+}
+
+// A capture that died is completed in whichever tenant it is, with nobody having asked for that tenant since.
+func TestRecoveryReachesEveryTenant(t *testing.T) {
+	t.Parallel()
+	tenants, one, other := twoTenants(t)
+	ctx := t.Context()
+	var units []Unit
+	for _, b := range []*bundle{one, other} {
+		u := b.goods()
+		units = append(units, u)
+		b.dies(event("ObjectEvent", "OBSERVE", "shipping", "2026-01-03T00:00:00Z", `"epcList":["`+node(u.Ref())+`"]`),
+			event("ObjectEvent", "OBSERVE", "retail_selling", "2026-01-06T00:00:00Z", `"epcList":["`+node(u.Ref())+`"]`))
+	}
+	one.clock.Advance(recoverAfter + time.Second)
+	tenants.open.InvalidateAll()
+	if n, err := tenants.Recover(ctx); n != 2 || err != nil {
+		t.Fatalf("%d recovered, %v", n, err)
+	}
+	for i, b := range []*bundle{one.tenant(tenants), other.tenant(tenants)} {
+		if a := b.scan(units[i].Ref(), "v", ""); a.Sale.Status != SaleSold {
+			t.Errorf("%s: %+v", b.maker.ID, a.Sale)
+		}
+	}
+}
+
+// However many firms test, a process keeps a bounded number of tenants, each without a goroutine, and one that was dropped comes back as it was.
+func TestTenantsAreBounded(t *testing.T) {
+	t.Parallel()
+	b, tenants, _ := tenanted(t)
+	first := b.tenant(tenants)
+	unit := first.goods()
+	for i := range 3 * openTenants {
+		s, err := tenants.Of(t.Context(), fmt.Sprintf("firm-%d", i))
+		must(t, err)
+		if s.chains.chains.StopAllGoroutines() || s.recent.byRef.StopAllGoroutines() {
+			t.Fatal("a tenant's cache had a goroutine")
+		}
+	}
+	tenants.open.CleanUp()
+	if n := tenants.open.EstimatedSize(); n > openTenants {
+		t.Errorf("%d tenants are open", n)
+	}
+	if a := b.tenant(tenants).scan(unit.Ref(), "v", ""); a.Authenticity.Status != AuthIssued {
+		t.Errorf("%+v", a.Authenticity)
+	}
+	if _, err := tenants.Of(t.Context(), "no/firm"); err == nil {
+		t.Error("a name that is no firm's has a tenant")
 	}
 }

@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -58,6 +59,9 @@ type Deps struct {
 	Now       clock.Now
 	// Unattended says that nobody runs RunFlow: whoever asks where goods went follows the events first.
 	Unattended bool
+
+	captures *store.Collection[captureDoc] // those of all test tenants, for one of them
+	sizes    cacheSizes                    // zero: production's
 }
 
 // Service is the trace side of the program. It is safe for concurrent use.
@@ -138,7 +142,12 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 		s.raws, err = store.Open(ctx, deps.Engine, store.Def[rawDoc]{Name: "epcis_raw"})
 		return err
 	})
-	open(func() (err error) { s.captures, err = store.Open(ctx, deps.Engine, captureDef); return err })
+	open(func() (err error) {
+		if s.captures = deps.captures; s.captures == nil {
+			s.captures, err = store.Open(ctx, deps.Engine, captureDef)
+		}
+		return err
+	})
 	open(func() (err error) { s.scans, err = store.Open(ctx, deps.Engine, scanDef); return err })
 	open(func() (err error) { s.flows, err = store.Open(ctx, deps.Engine, flowDef); return err })
 	open(func() (err error) {
@@ -148,9 +157,10 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
 	}
-	s.chains = newChainCache()
-	s.recent = newRecentCache()
-	s.done = otter.Must(&otter.Options[string, struct{}]{MaximumSize: 16384})
+	sizes := cmp.Or(deps.sizes, productionSizes)
+	s.chains = newChainCache(sizes.chainKiB)
+	s.recent = newRecentCache(sizes.recent)
+	s.done = otter.Must(&otter.Options[string, struct{}]{MaximumSize: sizes.captures})
 	return s, nil
 }
 

@@ -329,28 +329,35 @@ func TestTheSameEventTwiceIsAConflictAndAnotherUnderItsIDToo(t *testing.T) {
 	}
 }
 
+// dies leaves what a process that captures events leaves when it dies after it has decided and stored the last of them.
+func (b *bundle) dies(events ...string) {
+	b.t.Helper()
+	ctx := b.t.Context()
+	doc, err := epcis.DecodeDocument([]byte(`{"@context":["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"],
+"type":"EPCISDocument","schemaVersion":"2.0","creationDate":"2026-11-24T00:00:00Z","epcisBody":{"eventList":[`+
+		strings.Join(events, ",")+`]}}`), CaptureLimits)
+	must(b.t, err)
+	var ids []string
+	for _, e := range doc.Events {
+		r := rawItem(b.maker, e)
+		must(b.t, b.raws.Insert(ctx, r.ID, r.V))
+		ids = append(ids, r.ID)
+	}
+	id := captureID(b.maker, doc.Events)
+	must(b.t, b.captures.Insert(ctx, id, captureDoc{Firm: b.maker.ID, State: captureRunning, Raws: ids, Created: b.clock.Now()}))
+	part := document(b.maker, doc.Events[len(doc.Events)-1], b.clock.Now())[0]
+	part.V.Capture = id
+	must(b.t, b.events.Insert(ctx, part.ID, part.V))
+}
+
 // A capture that died after it was decided shows nothing, and everything once it was recovered.
 func TestACaptureThatDiedIsCompleted(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	u := b.goods()
 	ctx := t.Context()
-	doc, err := epcis.DecodeDocument([]byte(`{"@context":["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"],
-"type":"EPCISDocument","schemaVersion":"2.0","creationDate":"2026-11-24T00:00:00Z","epcisBody":{"eventList":[`+
-		event("ObjectEvent", "OBSERVE", "shipping", "2026-01-03T00:00:00Z", `"epcList":["`+node(u.Ref())+`"]`)+","+
-		event("ObjectEvent", "OBSERVE", "retail_selling", "2026-01-06T00:00:00Z", `"epcList":["`+node(u.Ref())+`"]`)+`]}}`), CaptureLimits)
-	must(t, err)
-	var ids []string
-	for _, e := range doc.Events {
-		r := rawItem(b.maker, e)
-		must(t, b.raws.Insert(ctx, r.ID, r.V))
-		ids = append(ids, r.ID)
-	}
-	id := captureID(b.maker, doc.Events)
-	must(t, b.captures.Insert(ctx, id, captureDoc{Firm: b.maker.ID, State: captureRunning, Raws: ids, Created: b.clock.Now()}))
-	part := document(b.maker, doc.Events[1], b.clock.Now())[0]
-	part.V.Capture = id
-	must(t, b.events.Insert(ctx, part.ID, part.V))
+	b.dies(event("ObjectEvent", "OBSERVE", "shipping", "2026-01-03T00:00:00Z", `"epcList":["`+node(u.Ref())+`"]`),
+		event("ObjectEvent", "OBSERVE", "retail_selling", "2026-01-06T00:00:00Z", `"epcList":["`+node(u.Ref())+`"]`))
 
 	if a := b.scan(u.Ref(), "v", ""); a.Sale.Status != SaleUnsold {
 		t.Fatal("an event of an unfinished capture shows")

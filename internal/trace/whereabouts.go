@@ -150,17 +150,22 @@ func (s *Service) Whereabouts(ctx context.Context, start Start, at time.Time, vi
 	return w, s.nameRows(ctx, w)
 }
 
+// maxCatchUp bounds how many batches of events one question follows where nobody else does.
+const maxCatchUp = 100
+
 // flowsAsOf says up to when reported events are in the flows. Where nobody follows the events it follows them first.
 func (s *Service) flowsAsOf(ctx context.Context) (time.Time, error) {
 	now := s.now().UTC().Truncate(time.Millisecond)
 	if s.deps.Unattended {
-		for more := true; more; {
-			var err error
-			if more, err = s.followEvents(ctx, 0); err != nil {
-				return now, err
+		more, err := true, error(nil)
+		for range maxCatchUp {
+			if more, err = s.followEvents(ctx, 0); err != nil || !more {
+				break
 			}
 		}
-		return now, nil
+		if err != nil || !more {
+			return now, err
+		}
 	}
 	pos, err := s.position(ctx, flowFollower)
 	if err != nil {

@@ -8,15 +8,14 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/haisu-trace/haisu/internal/store"
 )
 
-// maxID is the longest ID, in bytes.
-const maxID = 512
+// maxID is the longest ID in the database, in bytes; what an ID may be is store.CheckID's to say.
+const maxID = store.MaxStoredID
 
 // maxKeys is the most that the equality keys of one document may take, in bytes: with the largest body it stays well under MongoDB's
 // 16 MB for a document.
@@ -67,13 +66,6 @@ func (d *document) buried() bool { return d.Expires != nil && *d.Expires == buri
 // expired says whether the document is absent for readers at an instant.
 func (d *document) expired(now time.Time) bool {
 	return d.Expires != nil && *d.Expires <= bson.NewDateTimeFromTime(now)
-}
-
-func checkID(id string) error {
-	if id == "" || len(id) > maxID || !utf8.ValidString(id) {
-		return fmt.Errorf("mongo: an ID must be 1 to %d bytes of UTF-8: %.40q", maxID, id)
-	}
-	return nil
 }
 
 func checkBatch(n int) error {

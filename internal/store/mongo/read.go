@@ -26,7 +26,7 @@ func (e *Engine) Get(ctx context.Context, coll string, ids []string) ([]store.Re
 		return nil, err
 	}
 	for _, id := range ids {
-		if err := checkID(id); err != nil {
+		if err := store.CheckID(id); err != nil {
 			return nil, err
 		}
 	}

@@ -136,7 +136,7 @@ func decodeToken(s string) (*token, error) {
 	t.epoch = r.uvarint()
 	t.base, t.from, t.last, t.checked = r.uvarint(), r.uvarint(), r.uvarint(), int64(r.uvarint())
 	t.older, t.newer, t.end, t.at.stamp = r.uvarint(), r.uvarint(), r.uvarint(), r.uvarint()
-	t.at.id = r.text(maxID)
+	t.at.id = r.text(uint64(maxID))
 	t.seen = r.seen()
 	// A second text for the same token would not be ours.
 	if !r.ok || len(r.b) > 0 || t.encode() != s {

@@ -58,7 +58,7 @@ func (c *collection) batch(recs []store.Record) (*batch, error) {
 	b := &batch{recs: recs, errs: make([]error, len(recs))}
 	ids := make(map[string]bool, len(recs))
 	for i, r := range recs {
-		if err := checkID(r.ID); err != nil {
+		if err := store.CheckID(r.ID); err != nil {
 			return nil, err
 		}
 		if len(r.Body) > store.MaxBody {
@@ -195,7 +195,7 @@ func checkRev(r store.Record) error {
 	if r.Rev < 1 {
 		return fmt.Errorf("mongo: %s: revision %d", r.ID, r.Rev)
 	}
-	return checkID(r.ID)
+	return store.CheckID(r.ID)
 }
 
 var nextRev = bson.E{Key: "$inc", Value: bson.D{{Key: "r", Value: int64(1)}}}
@@ -264,7 +264,7 @@ func (e *Engine) Delete(ctx context.Context, coll, id string, rev int64) error {
 		return err
 	}
 	defer done()
-	if err := checkID(id); err != nil {
+	if err := store.CheckID(id); err != nil {
 		return err
 	}
 	if c.feed {
@@ -306,7 +306,7 @@ func (e *Engine) Add(ctx context.Context, coll, id string, deltas map[string]int
 		return err
 	}
 	defer done()
-	if err := checkID(id); err != nil {
+	if err := store.CheckID(id); err != nil {
 		return err
 	}
 	for range maxAdds {

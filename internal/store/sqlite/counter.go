@@ -16,7 +16,7 @@ func (e *Engine) Add(ctx context.Context, coll, id string, deltas map[string]int
 	if err != nil {
 		return err
 	}
-	if err := checkID(id); err != nil {
+	if err := store.CheckID(id); err != nil {
 		return err
 	}
 	deltas = maps.Clone(deltas)

@@ -108,7 +108,7 @@ func (e *Engine) Restore(ctx context.Context, id, coll string, recs []store.Reco
 		return err
 	}
 	for _, r := range recs {
-		if err := checkID(r.ID); err != nil {
+		if err := store.CheckID(r.ID); err != nil {
 			return err
 		}
 		if r.Rev < 1 {

@@ -5,22 +5,9 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"github.com/haisu-trace/haisu/internal/store"
 )
-
-const maxID = 512
-
-func checkID(id string) error {
-	if len(id) == 0 || len(id) > maxID {
-		return fmt.Errorf("sqlite: an ID of %d bytes; 1 to %d are allowed", len(id), maxID)
-	}
-	if !utf8.ValidString(id) {
-		return fmt.Errorf("sqlite: ID %q is not UTF-8", id)
-	}
-	return nil
-}
 
 func checkBatch(n int) error {
 	if n > store.MaxBatch {
@@ -90,7 +77,7 @@ func (e *Engine) Insert(ctx context.Context, coll string, recs []store.Record) (
 	results := make([]error, len(recs))
 	rows := make([]row, len(recs))
 	for i, r := range recs {
-		if err := checkID(r.ID); err != nil {
+		if err := store.CheckID(r.ID); err != nil {
 			return nil, err
 		}
 		if len(r.Body) > store.MaxBody {
@@ -273,7 +260,7 @@ func (e *Engine) ready(coll string, rec store.Record) (*collection, row, error) 
 	if err != nil {
 		return nil, row{}, err
 	}
-	if err := checkID(rec.ID); err != nil {
+	if err := store.CheckID(rec.ID); err != nil {
 		return nil, row{}, err
 	}
 	if rec.Rev < 1 {
@@ -292,7 +279,7 @@ func (e *Engine) Delete(ctx context.Context, coll, id string, rev int64) error {
 	if err != nil {
 		return err
 	}
-	if err := checkID(id); err != nil {
+	if err := store.CheckID(id); err != nil {
 		return err
 	}
 	return e.single(ctx, func(t *tx) (outcome, err error) {
