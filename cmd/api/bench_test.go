@@ -63,7 +63,6 @@ func serveUnits(b *testing.B, n int) *benchServer {
 			s.paths = append(s.paths, u.Ref().Path())
 		}
 	}
-	check(b, a.openLeases(ctx))
 	alerts, err := a.openAlerts(ctx, "http://127.0.0.1")
 	check(b, err)
 	guard, err := a.openGuard(ctx, &httpapi.Limits{})

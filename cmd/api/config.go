@@ -28,6 +28,7 @@ type config struct {
 	FCMEndpoint    string
 	TrustedProxies []netip.Prefix
 	KeysFile       string
+	BlobDir        string
 	OIDCIssuer     string
 	OIDCClient     string
 	OIDCSecret     string
@@ -126,6 +127,12 @@ var settings = []setting{
 		c.KeysFile = v
 		return nil
 	}},
+	{"BLOB_URL", "", "where uploaded files are kept: file:///DIR; by default DATA_DIR/blobs", func(c *config, v string) (err error) {
+		if v != "" {
+			c.BlobDir, err = blobDir(v)
+		}
+		return err
+	}},
 	{"OIDC_ISSUER", "", "OpenID provider through which operators may sign in, such as https://id.example; its callback is PUBLIC_URL/v1/sessions/oidc/callback", webURL(func(c *config, v string) { c.OIDCIssuer = v })},
 	{"OIDC_CLIENT_ID", "", "this installation's client ID at the OpenID provider", func(c *config, v string) error { c.OIDCClient = v; return nil }},
 	{"OIDC_CLIENT_SECRET", "", "its secret; empty for a public client, which PKCE alone protects", func(c *config, v string) error { c.OIDCSecret = v; return nil }},
@@ -212,6 +219,9 @@ func (c *config) combinations() []error {
 	need(c.Demo != demoOn || c.FirebaseProj == "", "DEMO: demonstration data never goes through FCM; unset FIREBASE_PROJECT")
 	if c.KeysFile == "" {
 		c.KeysFile = filepath.Join(c.DataDir, "keys.json")
+	}
+	if c.BlobDir == "" {
+		c.BlobDir = filepath.Join(c.DataDir, "blobs")
 	}
 	return bad
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/haisu-trace/haisu/internal/access/approval/press"
 	"github.com/haisu-trace/haisu/internal/alert"
+	"github.com/haisu-trace/haisu/internal/blob/disk"
 	"github.com/haisu-trace/haisu/internal/httpapi"
 	"github.com/haisu-trace/haisu/internal/searchsync"
 	"github.com/haisu-trace/haisu/internal/store"
@@ -65,9 +66,6 @@ func runServe(ctx context.Context, args []string, getenv func(string) string, io
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	if err := a.openLeases(ctx); err != nil {
-		return errors.Join(err, ln.Close())
-	}
 	alerts, err := a.openAlerts(ctx, publicURL)
 	if err != nil {
 		return errors.Join(err, ln.Close())
@@ -96,7 +94,7 @@ func runServe(ctx context.Context, args []string, getenv func(string) string, io
 func (a *app) work(ctx context.Context, server *fiber.App, guard *httpapi.Guard, ln net.Listener, alerts *alert.Service, sync *searchsync.Syncer) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, run := range []func(context.Context) error{
-		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.sandboxes.RunRecovery, a.approvals.Run, a.access.Run, a.bodies.Run, a.sweep, guard.Run,
+		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.sandboxes.RunRecovery, a.approvals.Run, a.access.Run, a.bodies.Run, a.jobs.Run, a.sweep, guard.Run,
 		func(ctx context.Context) error { return a.box.Run(ctx, a.log) },
 		func(ctx context.Context) error { return a.trace.RunFlow(ctx, a.leases) },
 	} {
@@ -142,7 +140,7 @@ func (a *app) server(publicURL string, guard *httpapi.Guard, alerts *alert.Servi
 			Authenticator: a.access, Sessions: a.access, CSRF: a.access, Account: a.access, Credentials: a.access, Enrolments: a.access,
 			Operators: a.access, Provider: provider, Identities: a.access, Keys: a.access, Invitations: a.access,
 			Authorities: a.bodies, Bodies: a.bodies, Firms: a.firms, Registry: a.firms,
-			Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace, Graph: a.trace,
+			Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace, Events: a.trace, Links: a.trace, Graph: a.trace,
 			Sandbox: a.sandbox,
 			Desk:    a.warnings, Press: press.NewDesk(a.warnings, a.approvals), Approvals: a.approvals, Warnings: a.warnings, Notices: a.notices,
 			Finder: finder, Devices: a.consumers, DeviceData: a.consumers, Holdings: a.consumers, Inbox: alerts,
@@ -154,7 +152,7 @@ func (a *app) server(publicURL string, guard *httpapi.Guard, alerts *alert.Servi
 // sandbox gives a firm's test tenant.
 func (a *app) sandbox(ctx context.Context, firm string) (httpapi.Tenant, error) {
 	t, err := a.sandboxes.Of(ctx, firm)
-	return httpapi.Tenant{Scanner: t, Catalogue: t, Codes: t, Capture: t, Graph: t}, err
+	return httpapi.Tenant{Scanner: t, Catalogue: t, Codes: t, Capture: t, Events: t, Links: t, Graph: t}, err
 }
 
 // ready is nil when the store takes writes and the warnings in force are known.
@@ -171,20 +169,46 @@ func (a *app) ready(ctx context.Context) error {
 // sweepEvery is how often expired documents are deleted. They are absent for every reader before that.
 const sweepEvery = time.Minute
 
+// sweeps delete what is expired, up to a number of documents each.
+func (a *app) sweeps() []func(context.Context, int) (int, error) {
+	all := []func(context.Context, int) (int, error){a.access.Sweep, a.cases.Sweep, a.consumers.Sweep, a.vault.Sweep, a.jobs.Sweep}
+	if d, ok := a.blobs.(*disk.Store); ok {
+		all = append(all, d.Sweep)
+	}
+	return all
+}
+
 // sweep deletes expired documents until ctx ends.
 func (a *app) sweep(ctx context.Context) error {
 	t := time.NewTicker(sweepEvery)
 	defer t.Stop()
 	for {
-		for _, sweep := range []func(context.Context, int) (int, error){a.access.Sweep, a.cases.Sweep, a.consumers.Sweep, a.vault.Sweep} {
+		for _, sweep := range a.sweeps() {
 			if _, err := sweep(ctx, store.MaxBatch); err != nil && ctx.Err() == nil {
 				a.log.ErrorContext(ctx, "sweep", "error", err)
 			}
 		}
+		a.emptyLog(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
 		}
+	}
+}
+
+// emptyLog has a store with a write-ahead log of its own forget what was deleted.
+func (a *app) emptyLog(ctx context.Context) {
+	eng, ok := a.engine.(interface {
+		EmptyLog(ctx context.Context) error
+	})
+	if !ok {
+		return
+	}
+	err := eng.EmptyLog(ctx)
+	if errors.Is(err, store.ErrUnavailable) {
+		a.log.WarnContext(ctx, "what was deleted stays in the write-ahead log for now", "error", err)
+	} else if err != nil && ctx.Err() == nil {
+		a.log.ErrorContext(ctx, "the write-ahead log cannot be emptied", "error", err)
 	}
 }

@@ -20,11 +20,13 @@ import (
 	"github.com/haisu-trace/haisu/internal/access/audit"
 	"github.com/haisu-trace/haisu/internal/access/authority"
 	"github.com/haisu-trace/haisu/internal/alert"
+	"github.com/haisu-trace/haisu/internal/blob"
 	"github.com/haisu-trace/haisu/internal/casefile"
 	"github.com/haisu-trace/haisu/internal/clock"
 	"github.com/haisu-trace/haisu/internal/consumer"
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/httpapi"
+	"github.com/haisu-trace/haisu/internal/job"
 	"github.com/haisu-trace/haisu/internal/privacy"
 	"github.com/haisu-trace/haisu/internal/searchsync"
 	"github.com/haisu-trace/haisu/internal/secret"
@@ -45,6 +47,9 @@ type app struct {
 	cfg       *config
 	log       *slog.Logger
 	engine    store.Engine
+	leases    *store.Leases
+	blobs     blob.Store
+	jobs      *job.Service
 	box       *secret.Box
 	vault     *privacy.Vault
 	firms     *firm.Service
@@ -58,7 +63,6 @@ type app struct {
 	consumers *consumer.Service
 	trace     *trace.Service
 	cases     *casefile.Service
-	leases    *store.Leases // of serve
 	metrics   *prometheus.Registry
 	closers   []func() error
 }
@@ -81,6 +85,9 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 		return nil, err
 	}
 	a.closers = append(a.closers, a.engine.Close)
+	if err := a.openWork(ctx); err != nil {
+		return nil, err
+	}
 	if a.vault, err = privacy.Open(ctx, a.engine, a.box, time.Now); err != nil {
 		return nil, err
 	}
@@ -117,7 +124,7 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	}
 	world := trace.Deps{
 		Engine: a.engine, Firms: a.firms, Warnings: a.warnings.Matcher(), Notices: a.notices, Exposures: a.consumers,
-		Hasher: a.box, Log: log, Now: time.Now,
+		Hasher: a.box, Sealer: a.box, Log: log, Now: time.Now,
 	}
 	if a.trace, err = trace.Open(ctx, world); err != nil {
 		return nil, err
@@ -157,6 +164,22 @@ func openStore(ctx context.Context, cfg *config) (database, error) {
 		return nil, fmt.Errorf("DATA_DIR: %w", err)
 	}
 	return eng, nil
+}
+
+// openWork opens what background work rests on: leases, files and jobs. Whoever has work for jobs registers it after.
+func (a *app) openWork(ctx context.Context) error {
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("the name of this machine: %w", err)
+	}
+	if a.leases, err = store.OpenLeases(ctx, a.engine, fmt.Sprintf("%s/%d", host, os.Getpid()), leaseTerm, time.Now); err != nil {
+		return err
+	}
+	if a.blobs, err = openBlobs(ctx, a.cfg); err != nil {
+		return err
+	}
+	a.jobs, err = job.Open(ctx, job.Deps{Engine: a.engine, Leases: a.leases, Now: time.Now, Log: a.log, Metrics: a.metrics})
+	return err
 }
 
 // openSearch opens the index, and what keeps it in step with the store.
@@ -210,16 +233,6 @@ func (a *app) openAlerts(ctx context.Context, publicURL string) (*alert.Service,
 	})
 }
 
-// openLeases opens what keeps several processes from doing the same background work at a time.
-func (a *app) openLeases(ctx context.Context) error {
-	host, err := os.Hostname()
-	if err != nil {
-		return fmt.Errorf("the name of this machine: %w", err)
-	}
-	a.leases, err = store.OpenLeases(ctx, a.engine, fmt.Sprintf("%s/%d", host, os.Getpid()), leaseTerm, time.Now)
-	return err
-}
-
 // openGuard opens what keeps the server standing under load. limits nil are the default ones.
 func (a *app) openGuard(ctx context.Context, limits *httpapi.Limits) (*httpapi.Guard, error) {
 	exchange, err := httpapi.OpenExchange(ctx, a.engine, time.Now)
@@ -231,7 +244,7 @@ func (a *app) openGuard(ctx context.Context, limits *httpapi.Limits) (*httpapi.G
 	})
 }
 
-// leaseTerm is how long a dead process's work waits for another. It is renewed per chunk, which takes a few seconds at most.
+// leaseTerm is how long a dead process's work waits for another. Alerts renew it per chunk, which takes a few seconds at most, and jobs every 5 s.
 const leaseTerm = 20 * time.Second
 
 func (a *app) close() error {

@@ -30,7 +30,7 @@ type Scope string
 const (
 	ScopeCatalogue Scope = "catalogue" // products, lots, codes of other schemes
 	ScopeCodes     Scope = "codes"     // issuing serial numbers
-	ScopeCapture   Scope = "capture"   // trace events
+	ScopeCapture   Scope = "capture"   // trace events, and reading those that concern the firm
 	ScopeKeys      Scope = "keys"      // the firm's own keys: listing, rotating, ending them
 )
 
@@ -50,7 +50,8 @@ const (
 	CatalogueWrite Action = "catalogue.write" // products and lots
 	CodesIssue     Action = "codes.issue"
 	EventsCapture  Action = "events.capture"
-	TraceRead      Action = "trace.read"     // where goods went, beyond the public chain
+	TraceRead      Action = "trace.read" // where goods went, beyond the public chain
+	EventsRead     Action = "events.read"
 	WarningDrafts  Action = "warning.drafts" // reading drafts
 	WarningDraft   Action = "warning.draft"
 	WarningPublish Action = "warning.publish" // publishing a draft, and every message after the first
@@ -108,6 +109,7 @@ var Table = []Rule{
 	{Action: CodesIssue, Doc: "issue serial numbers", Scope: ScopeCodes, Narrowed: true},
 	{Action: EventsCapture, Doc: "report trace events", Scope: ScopeCapture, Narrowed: true},
 	{Action: TraceRead, Doc: "follow goods: officers all, firms one step up and down", Roles: []Role{Viewer, Officer, Publisher}, Scope: anyKey},
+	{Action: EventsRead, Doc: "query trace events", Scope: ScopeCapture, Roles: []Role{Viewer, Officer, Publisher}, Narrowed: true},
 	{Action: WarningDrafts, Doc: "read drafts of warnings", Roles: []Role{Viewer, Officer, Publisher}, Narrowed: true},
 	{Action: WarningDraft, Doc: "draft warnings", Roles: []Role{Officer, Publisher}, Narrowed: true, Trace: Writes},
 	{

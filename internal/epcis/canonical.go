@@ -13,9 +13,7 @@ import (
 // them. Equal events as JSON have equal bytes. Of two eventIDs the hash ID is left out. Arrays keep their order. It is nil for an
 // Event that no decoder made.
 func (e *Event) Canonical() []byte {
-	n, err := parse(e.Raw, Limits{
-		Bytes: math.MaxInt, Values: math.MaxInt, Depth: math.MaxInt, List: math.MaxInt, Text: math.MaxInt,
-	})
+	n, err := parse(e.Raw, unlimited)
 	if err != nil {
 		return nil
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/consumer"
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/lang"
+	"github.com/haisu-trace/haisu/internal/linkset"
 	"github.com/haisu-trace/haisu/internal/trace"
 	"github.com/haisu-trace/haisu/internal/warning"
 	"github.com/oapi-codegen/runtime"
@@ -1627,10 +1628,28 @@ type Link struct {
 	Token LinkToken `json:"token"`
 }
 
+// LinkList defines model for LinkList.
+type LinkList struct {
+	Links []ResolverLink `json:"links"`
+}
+
+// LinkSetRecord What one firm links from a product, a lot or a unit.
+type LinkSetRecord = trace.LinkSet
+
 // LinkToken The token of a one-time link.
 //
 // Example: hi_0123456789abcdefghjkmnpqrstvwxyz
 type LinkToken = string
+
+// LinkType A link type of the GS1 Web Vocabulary.
+//
+// Example: gs1:pip
+type LinkType = string
+
+// LinksInput defines model for LinksInput.
+type LinksInput struct {
+	Links []ResolverLink `json:"links"`
+}
 
 // Login An operator's log-in name.
 //
@@ -1904,6 +1923,9 @@ type RegisteredDevice struct {
 	// Token The device's token. Shown once.
 	Token string `json:"token"`
 }
+
+// ResolverLink A link from goods to something about them.
+type ResolverLink = linkset.Link
 
 // Role A part of what an operator may do.
 type Role = access.Role
@@ -2250,6 +2272,11 @@ type LoginPath = Login
 // Example: L24A1
 type LotPath = Lot
 
+// LotQuery A lot number, in the characters of GS1 (AI 10). Case matters.
+//
+// Example: L24A1
+type LotQuery = Lot
+
 // Reason defines model for Reason.
 type Reason = string
 
@@ -2263,6 +2290,11 @@ type ReceiptPath = string
 //
 // Example: 7k2m9q4t6v8x0z1b
 type SerialPath = Serial
+
+// SerialQuery A serial number, in the characters of GS1 (AI 21). Case matters.
+//
+// Example: 7k2m9q4t6v8x0z1b
+type SerialQuery = Serial
 
 // SsccPath A serial shipping container code.
 type SsccPath = Sscc
@@ -2564,6 +2596,27 @@ type GetProductParams struct {
 	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
 }
 
+// GetLinksParams defines parameters for GetLinks.
+type GetLinksParams struct {
+	// Lot A lot (GS1 AI 10).
+	Lot LotQuery `form:"lot,omitempty" json:"lot,omitempty,omitzero"`
+
+	// Serial A serial number (GS1 AI 21).
+	Serial SerialQuery `form:"serial,omitempty" json:"serial,omitempty,omitzero"`
+
+	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
+// PutLinksParams defines parameters for PutLinks.
+type PutLinksParams struct {
+	// Lot A lot (GS1 AI 10).
+	Lot LotQuery `form:"lot,omitempty" json:"lot,omitempty,omitzero"`
+
+	// Serial A serial number (GS1 AI 21).
+	Serial SerialQuery `form:"serial,omitempty" json:"serial,omitempty,omitzero"`
+}
+
 // GetLotParams defines parameters for GetLot.
 type GetLotParams struct {
 	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
@@ -2762,6 +2815,9 @@ type ChangeOperatorJSONRequestBody = OperatorInput
 // PutProductJSONRequestBody defines body for PutProduct for application/json ContentType.
 type PutProductJSONRequestBody = ProductInput
 
+// PutLinksJSONRequestBody defines body for PutLinks for application/json ContentType.
+type PutLinksJSONRequestBody = LinksInput
+
 // PutLotJSONRequestBody defines body for PutLot for application/json ContentType.
 type PutLotJSONRequestBody = LotInput
 
@@ -2947,6 +3003,12 @@ type ServerInterface interface {
 	// PutProduct Write the firm's record of a product
 	// (PUT /v1/products/{gtin})
 	PutProduct(c *fiber.Ctx, gtin GtinPath) error
+	// GetLinks List the links of goods
+	// (GET /v1/products/{gtin}/links)
+	GetLinks(c *fiber.Ctx, gtin GtinPath, params GetLinksParams) error
+	// PutLinks Link from goods
+	// (PUT /v1/products/{gtin}/links)
+	PutLinks(c *fiber.Ctx, gtin GtinPath, params PutLinksParams) error
 	// GetLot Read a lot
 	// (GET /v1/products/{gtin}/lots/{lot})
 	GetLot(c *fiber.Ctx, gtin GtinPath, lot LotPath, params GetLotParams) error
@@ -5237,6 +5299,129 @@ func (siw *ServerInterfaceWrapper) PutProduct(c *fiber.Ctx) error {
 	return handler(c)
 }
 
+// GetLinks operation middleware
+func (siw *ServerInterfaceWrapper) GetLinks(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLinksParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "lot" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lot", query, &params.Lot, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter lot: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "serial" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "serial", query, &params.Serial, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter serial: %w", err).Error())
+	}
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName If-None-Match, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err).Error())
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetLinks(c, gtin, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// PutLinks operation middleware
+func (siw *ServerInterfaceWrapper) PutLinks(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutLinksParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "lot" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lot", query, &params.Lot, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter lot: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "serial" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "serial", query, &params.Serial, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter serial: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.PutLinks(c, gtin, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // GetLot operation middleware
 func (siw *ServerInterfaceWrapper) GetLot(c *fiber.Ctx) error {
 
@@ -6435,6 +6620,10 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 
 	router.Put(options.BaseURL+"/v1/products/:gtin", wrapper.PutProduct)
 
+	router.Get(options.BaseURL+"/v1/products/:gtin/links", wrapper.GetLinks)
+
+	router.Put(options.BaseURL+"/v1/products/:gtin/links", wrapper.PutLinks)
+
 	router.Get(options.BaseURL+"/v1/products/:gtin/lots/:lot", wrapper.GetLot)
 
 	router.Put(options.BaseURL+"/v1/products/:gtin/lots/:lot", wrapper.PutLot)
@@ -7474,6 +7663,43 @@ func (response PutProduct201JSONResponse) VisitPutProductResponse(ctx *fiber.Ctx
 	return ctx.JSON(&response)
 }
 
+type GetLinksRequestObject struct {
+	Gtin   GtinPath `json:"gtin"`
+	Params GetLinksParams
+}
+
+type GetLinksResponseObject interface {
+	VisitGetLinksResponse(ctx *fiber.Ctx) error
+}
+
+type GetLinks200JSONResponse LinkList
+
+func (response GetLinks200JSONResponse) VisitGetLinksResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type PutLinksRequestObject struct {
+	Gtin   GtinPath `json:"gtin"`
+	Params PutLinksParams
+	Body   *PutLinksJSONRequestBody
+}
+
+type PutLinksResponseObject interface {
+	VisitPutLinksResponse(ctx *fiber.Ctx) error
+}
+
+type PutLinks200JSONResponse LinkSetRecord
+
+func (response PutLinks200JSONResponse) VisitPutLinksResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
 type GetLotRequestObject struct {
 	Gtin   GtinPath `json:"gtin"`
 	Lot    LotPath  `json:"lot"`
@@ -8032,6 +8258,12 @@ type StrictServerInterface interface {
 	// PutProduct Write the firm's record of a product
 	// (PUT /v1/products/{gtin})
 	PutProduct(ctx context.Context, request PutProductRequestObject) (PutProductResponseObject, error)
+	// GetLinks List the links of goods
+	// (GET /v1/products/{gtin}/links)
+	GetLinks(ctx context.Context, request GetLinksRequestObject) (GetLinksResponseObject, error)
+	// PutLinks Link from goods
+	// (PUT /v1/products/{gtin}/links)
+	PutLinks(ctx context.Context, request PutLinksRequestObject) (PutLinksResponseObject, error)
 	// GetLot Read a lot
 	// (GET /v1/products/{gtin}/lots/{lot})
 	GetLot(ctx context.Context, request GetLotRequestObject) (GetLotResponseObject, error)
@@ -9750,6 +9982,76 @@ func (sh *strictHandler) PutProduct(ctx *fiber.Ctx, gtin GtinPath) error {
 		return err
 	} else if validResponse, ok := response.(PutProductResponseObject); ok {
 		if err := validResponse.VisitPutProductResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetLinks operation middleware
+func (sh *strictHandler) GetLinks(ctx *fiber.Ctx, gtin GtinPath, params GetLinksParams) error {
+	var request GetLinksRequestObject
+
+	request.Gtin = gtin
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLinks(ctx.UserContext(), request.(GetLinksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLinks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetLinksResponseObject); ok {
+		if err := validResponse.VisitGetLinksResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PutLinks operation middleware
+func (sh *strictHandler) PutLinks(ctx *fiber.Ctx, gtin GtinPath, params PutLinksParams) error {
+	var request PutLinksRequestObject
+
+	request.Gtin = gtin
+	request.Params = params
+
+	var body PutLinksJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.PutLinks(ctx.UserContext(), request.(PutLinksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutLinks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PutLinksResponseObject); ok {
+		if err := validResponse.VisitPutLinksResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/epcis"
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/gs1"
+	"github.com/haisu-trace/haisu/internal/linkset"
 	"github.com/haisu-trace/haisu/internal/store"
 	"github.com/haisu-trace/haisu/internal/trace"
 	"github.com/haisu-trace/haisu/internal/warning"
@@ -57,6 +58,8 @@ type Services struct {
 	Codes         Codes
 	Capture       Capture
 	Graph         Graph
+	Links         Links
+	Events        Events
 	Desk          WarningDesk
 	Press         WarningPress
 	Warnings      Warnings
@@ -137,6 +140,12 @@ type Capture interface {
 type Graph interface {
 	Whereabouts(ctx context.Context, start trace.Start, at time.Time, viewer string) (*trace.Whereabouts, error)
 	Ancestors(ctx context.Context, start trace.Start, at time.Time, viewer string) (*trace.Lineage, error)
+}
+
+// Links keeps what firms link from goods. Links gives those of a reference and of what it belongs to, the nearest first.
+type Links interface {
+	PutLinks(ctx context.Context, f firm.Firm, ref gs1.Ref, links []linkset.Link) (trace.LinkSet, error)
+	Links(ctx context.Context, ref gs1.Ref) ([]linkset.Link, error)
 }
 
 // WarningDesk keeps drafts.

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -50,6 +51,8 @@ type fakes struct {
 	levels     map[string]warning.Level // of what is published, by step; yellow where there is none
 	asked      []approval.Request
 	logins     []access.LoginRequest
+	reader     trace.Reader // of the last query of events
+	query      *epcis.Query
 	given      []access.NewKey
 }
 
@@ -67,7 +70,7 @@ func newFakes() *fakes {
 
 func (f *fakes) services() Services {
 	return Services{
-		Authenticator: f, Sessions: f, CSRF: f, Firms: firmsFake{f}, Scanner: f, Catalogue: f, Codes: f, Capture: f, Graph: f, Desk: f, Press: f,
+		Authenticator: f, Sessions: f, CSRF: f, Firms: firmsFake{f}, Scanner: f, Catalogue: f, Codes: f, Capture: f, Events: f, Links: f, Graph: f, Desk: f, Press: f,
 		Warnings: warningsFake{f}, Notices: noticesFake{f}, Finder: f, Devices: f, Holdings: f, Inbox: f, Complaints: f,
 		Ready: func(context.Context) error { return f.fail() },
 
@@ -209,6 +212,22 @@ func (f *fakes) Capture(ctx context.Context, _ firm.Firm, doc *epcis.Document) (
 		res.Events = append(res.Events, trace.Captured{EventID: e.ID(), Status: "new", Confirmed: true})
 	}
 	return res, f.fail()
+}
+
+func (f *fakes) Events(_ context.Context, r trace.Reader, q *epcis.Query) (trace.EventPage, error) {
+	f.set(func(f *fakes) { f.reader, f.query = r, q })
+	page := trace.EventPage{Events: []json.RawMessage{json.RawMessage(recordedEvent)}}
+	if q.PerPage == 1 {
+		page.Next = "sealed-token"
+	}
+	return page, f.fail()
+}
+
+func (f *fakes) Spoken(_ context.Context, _ string, a epcis.Aspect, _ string, limit int) ([]string, string, error) {
+	if limit == 1 {
+		return []string{"first of " + string(a)}, "c2hpcHBpbmc", f.fail()
+	}
+	return spoken[a], "", f.fail()
 }
 
 func (f *fakes) Create(_ context.Context, by warning.Author, c warning.Content) (warning.Draft, error) {

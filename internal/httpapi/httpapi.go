@@ -145,8 +145,7 @@ func (s *server) routes(app *fiber.App, ops []*operation) error {
 	}
 	app.Get("/v1/codes/:gtin/:serial.png", s.codePNG)
 	app.Get("/v1/codes/:gtin/:serial.svg", s.codeSVG)
-	app.Post("/epcis/events", s.captureEvent)
-	app.Post("/epcis/capture", s.captureDocument)
+	s.epcisRoutes(app, ops)
 	app.Get("/v1/sessions/oidc", s.beginOidc)
 	app.Get("/v1/sessions/oidc/callback", s.finishOidc)
 	app.Get("/v1/audit/export", s.exportAudit)
@@ -154,6 +153,7 @@ func (s *server) routes(app *fiber.App, ops []*operation) error {
 	app.Get("/healthz", s.health)
 	app.Get("/readyz", s.readiness)
 	app.Get("/openapi.yaml", s.openAPI)
+	app.Get("/.well-known/gs1resolver", s.describeResolver)
 	app.Get("/metrics", s.localOnly, adaptor.HTTPHandler(promhttp.HandlerFor(s.deps.Metrics, promhttp.HandlerOpts{})))
 	app.Use(s.admitPage)
 	if err := s.registerDocs(app); err != nil {

@@ -133,7 +133,7 @@ var costs = map[string]cost{
 // of gives the class of an operation and what it costs. An operation that nobody named is classed by whom it asks for: an anonymous write is
 // treated like a registration, which is strict.
 func (cs *classes) of(op *operation) (*class, cost) {
-	safe := op.method == http.MethodGet
+	safe := op.method == http.MethodGet || op.method == http.MethodOptions
 	c := cs.named()[op.id]
 	switch {
 	case c != nil:

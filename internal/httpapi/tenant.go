@@ -15,6 +15,8 @@ type Tenant struct {
 	Codes     Codes
 	Capture   Capture
 	Graph     Graph
+	Links     Links
+	Events    Events
 }
 
 // tenant gives the world of a request: the firm's test tenant for a seller's key that is for it, which permitTest has opened, else the real
@@ -24,11 +26,11 @@ func (s *server) tenant(k *call) Tenant {
 		return k.sandbox
 	}
 	v := &s.deps.Services
-	return Tenant{Scanner: v.Scanner, Catalogue: v.Catalogue, Codes: v.Codes, Capture: v.Capture, Graph: v.Graph}
+	return Tenant{Scanner: v.Scanner, Catalogue: v.Catalogue, Codes: v.Codes, Capture: v.Capture, Events: v.Events, Links: v.Links, Graph: v.Graph}
 }
 
 // testActions are the actions that have a test tenant to be done on, and the reading of the firm's own record.
-var testActions = []access.Action{access.PublicRead, access.CatalogueWrite, access.CodesIssue, access.EventsCapture, access.TraceRead, access.FirmRead}
+var testActions = []access.Action{access.PublicRead, access.CatalogueWrite, access.CodesIssue, access.EventsCapture, access.EventsRead, access.TraceRead, access.FirmRead}
 
 // permitTest holds test keys to what has a test tenant, since a key that lies about in a test system must not give out live keys, and opens
 // the tenant of the key's firm. It is the one place where that is decided: a test key that has not passed here has no world at all.

@@ -131,6 +131,7 @@ var Impersonal = []struct{ Collection, Why string }{
 	{"events", "trace events of firms"},
 	{"firms", "firms and authorities"},
 	{"foreign_codes", "codes of other schemes"},
+	{"jobs", "background work of firms and authorities"},
 	{"leases", "which process does what"},
 	{"lot_flows", "trace events of firms, by lot"},
 	{"lots", "lots of goods"},

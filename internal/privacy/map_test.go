@@ -319,6 +319,7 @@ var notPersonal = map[string]string{
 	"search_marks token":      "a place in a feed",
 	"warning_marks token":     "a place in a feed",
 	"demo summary.seller":     "a firm",
+	"notices superseded_by":   "another notice",
 	"seller_keys replaced_by": "another key",
 	"authorities bodies.from": "a day",
 	"firms agent":             "a firm",

@@ -13,7 +13,7 @@ import (
 // ErrLeaseLost says that somebody else may hold the lease now.
 var ErrLeaseLost = errors.New("store: lease lost")
 
-// Lease is the stored state of a lease; its ID is the lease's name. It is never deleted, so its revisions never repeat.
+// Lease is the stored state of a lease; its ID is the lease's name. But for Retire it is never deleted, so its revisions never repeat.
 type Lease struct {
 	Owner string `json:"owner"` // "": free
 	Fence int64  `json:"fence"` // grows with every change of holder
@@ -197,6 +197,49 @@ func (h *Held) Release(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// Retire deletes the lease for good, with what this process remembers of it: for a name that is used once, such as a job's, whose matter has
+// ended and says so itself, so that whoever takes the lease nevertheless finds nothing to do. h is not valid any more, even if Retire fails.
+func (h *Held) Retire(ctx context.Context) error {
+	h.setRenewed(time.Time{})
+	_, unlock, err := h.l.lock(ctx, h.Name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	h.over = true
+	h.setRenewed(time.Time{}) // a Renew that was under way may have set it again
+	h.l.drop(h.Name)
+	err = h.l.coll.DeleteRev(ctx, Doc[Lease]{ID: h.Name, Rev: h.rev})
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) {
+		return nil // another has it, or has retired it
+	}
+	return err
+}
+
+// Forget drops what this process remembers of a lease that it looked at and does not hold. The next Try looks on for a whole term again.
+func (l *Leases) Forget(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.slots[name]
+	if s == nil {
+		return
+	}
+	select {
+	case s.busy <- struct{}{}: // nobody is at it
+		if s.held == nil || !s.held.Valid() {
+			delete(l.slots, name)
+		}
+		<-s.busy
+	default:
+	}
+}
+
+func (l *Leases) drop(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.slots, name)
 }
 
 // write stores the lease if it is still h's. A conflict may come from a write of our own whose answer got lost: then owner and fence

@@ -322,3 +322,41 @@ func TestLeaseContextEnds(t *testing.T) {
 		t.Fatal("a term of 0 was accepted")
 	}
 }
+
+func TestRetireDeletesTheLease(t *testing.T) {
+	t.Parallel()
+	l := setupLeases(t)
+	h := l.takes(l.a, 1)
+	l.want(h.Retire(l.ctx), nil)
+	if h.Valid() {
+		t.Error("a retired lease is valid")
+	}
+	l.want(h.Renew(l.ctx), store.ErrLeaseLost)
+	l.want(h.Retire(l.ctx), nil)
+	recs, err := l.eng.Get(l.ctx, store.LeaseCollection, []string{"work"})
+	if err != nil || len(recs) != 0 {
+		t.Errorf("%d leases are stored, %v", len(recs), err)
+	}
+	// One that was lost is the other's to retire.
+	slow := l.takes(l.a, 1)
+	l.refused(l.b)
+	l.advance(term)
+	l.takes(l.b, 2)
+	l.want(slow.Retire(l.ctx), nil)
+	l.refused(l.a)
+}
+
+func TestForgetLooksOnForAWholeTermAgain(t *testing.T) {
+	t.Parallel()
+	l := setupLeases(t)
+	l.takes(l.a, 1)
+	l.a.Forget("work") // is held, and stays so
+	l.refused(l.a)
+	l.refused(l.b)
+	l.advance(term)
+	l.b.Forget("work")
+	l.b.Forget("another")
+	l.refused(l.b)
+	l.advance(term)
+	l.takes(l.b, 2)
+}

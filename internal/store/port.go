@@ -66,6 +66,9 @@ type Position struct {
 	ID    string
 }
 
+// Cursor is what a Query takes to go on behind p.
+func (p Position) Cursor() string { return encodeCursor(p) }
+
 // Hit is one result of a scan. Record is without Entries, and nil when only keys were asked for.
 type Hit struct {
 	Position

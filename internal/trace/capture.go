@@ -100,6 +100,9 @@ func (s *Service) capture(ctx context.Context, f firm.Firm, events []*epcis.Even
 	}
 	parts := document(f, fresh[0], now)
 	if len(fresh) == 1 && len(parts) == 1 {
+		if err := s.remember(ctx, parts); err != nil {
+			return res, err
+		}
 		err := s.events.Insert(ctx, parts[0].ID, parts[0].V)
 		if errors.Is(err, store.ErrExists) { // the same event, captured at the same moment
 			res.Events[slices.Index(events, fresh[0])].Status = "known"
@@ -247,6 +250,9 @@ func (s *Service) rollForward(ctx context.Context, f firm.Firm, id string, event
 			part.V.Capture = id
 			items = append(items, part)
 		}
+	}
+	if err := s.remember(ctx, items); err != nil {
+		return err
 	}
 	errs, err := s.events.InsertMany(ctx, items)
 	if err != nil {

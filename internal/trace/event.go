@@ -50,6 +50,11 @@ type eventDoc struct {
 	Declares    bool      `json:"declares,omitempty"` // an error declaration about ID
 	Capture     string    `json:"capture,omitempty"`  // invisible until this capture is complete
 	Recorded    time.Time `json:"recorded"`
+
+	// Part is which part of a long event this is. What follows is in the first part only, but for Near.
+	Part         int      `json:"part,omitempty"`
+	Near         []string `json:"near,omitempty"` // see nearness
+	Transactions []string `json:"transactions,omitempty"`
 }
 
 // role is the role of a node in the event, "" if it has none in this part.
@@ -66,17 +71,21 @@ func (e *eventDoc) role(n string) string {
 }
 
 var eventDef = store.Def[eventDoc]{Name: "events", Feed: true, Indexes: []store.Index[eventDoc]{
-	// Without what nobody confirms, or whoever has a key could push a unit's real events out of a walk's budget.
-	{Name: byEPC, Version: "2", Keys: func(_ string, e *eventDoc) ([]store.Key, store.Key) {
+	// What nobody confirms has keys of its own, which queries read and walks do not: or whoever has a key could push a unit's real
+	// events out of a walk's budget.
+	{Name: byEPC, Version: "3", Keys: func(_ string, e *eventDoc) ([]store.Key, store.Key) {
+		key := nodeKey
 		if !e.Confirmed {
-			return nil, nil
+			key = doubtfulKey
 		}
 		eq := make([]store.Key, 0, len(e.Things)+1)
 		for _, n := range e.nodes() {
-			eq = append(eq, store.K(n))
+			eq = append(eq, key(n))
 		}
 		return eq, store.K(e.Time)
 	}},
+	{Name: byAspect, Version: "1", Keys: aspectKeys},
+	{Name: byRecord, Version: "1", Keys: recordKeys},
 	// Transformations by the products that went in: how a warning about an ingredient finds what was made of it.
 	{Name: byInput, Version: "2", Keys: func(_ string, e *eventDoc) ([]store.Key, store.Key) {
 		if !e.Confirmed {
@@ -137,6 +146,9 @@ func document(f firm.Firm, e *epcis.Event, now time.Time) []store.Item[eventDoc]
 		Declares: e.ErrorDeclaration != nil, DutyFree: f.Kind == firm.DutyFree, Recorded: now,
 		Lot: masterDataText(e, "lotNumber"), Document: documentNumber(f, e),
 	}
+	for _, t := range e.BizTransactions {
+		base.Transactions = append(base.Transactions, t.ID.String())
+	}
 	if !e.ReadPoint.ID.IsZero() {
 		base.ReadPoint = e.ReadPoint.ID.String()
 	}
@@ -152,14 +164,23 @@ func document(f firm.Firm, e *epcis.Event, now time.Time) []store.Item[eventDoc]
 	var parts []store.Item[eventDoc]
 	for i := 0; i == 0 || i < len(things); i += partSize {
 		part := base
+		part.Part = i / partSize
 		part.Things = slices.Concat(inputs, things[i:min(i+partSize, len(things))])
-		id := key
+		part.Near = near(e, &part)
 		if i > 0 {
-			id = fmt.Sprintf("%s|%d", key, i/partSize)
+			part.Transactions = nil
 		}
+		id := partID(key, part.Part)
 		parts = append(parts, store.Item[eventDoc]{ID: id, V: part})
 	}
 	return parts
+}
+
+func partID(key string, part int) string {
+	if part == 0 {
+		return key
+	}
+	return fmt.Sprintf("%s|%d", key, part)
 }
 
 // storageID is the firm and the event ID, and for an error declaration, which reuses it, the time of the declaration too. Two firms

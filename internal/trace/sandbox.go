@@ -72,6 +72,9 @@ func (x *Sandboxes) service(ctx context.Context, firm string) (*Service, error) 
 	}
 	d.Engine, d.captures, d.sizes = part, x.captures, tenantSizes
 	d.Hasher = tenantHasher{d.Hasher, "tenant/" + firm + "/"}
+	if d.Sealer != nil {
+		d.Sealer = tenantSealer{d.Sealer, "tenant/" + firm + "/"}
+	}
 	d.Notices, d.Exposures = nil, nil
 	d.Unattended = true
 	s, err := Open(ctx, d)
@@ -108,4 +111,18 @@ type tenantHasher struct {
 
 func (h tenantHasher) Hash(purpose, token string) string {
 	return h.Hasher.Hash(h.scope+purpose, token)
+}
+
+// tenantSealer keeps the tokens of a tenant apart from those of others.
+type tenantSealer struct {
+	Sealer
+	scope string
+}
+
+func (h tenantSealer) Seal(purpose string, plain []byte) (string, error) {
+	return h.Sealer.Seal(h.scope+purpose, plain)
+}
+
+func (h tenantSealer) Open(purpose, sealed string) ([]byte, error) {
+	return h.Sealer.Open(h.scope+purpose, sealed)
 }

@@ -47,6 +47,12 @@ type Exposures interface {
 	RecordExposure(ctx context.Context, device string, ref gs1.Ref, at time.Time) error
 }
 
+// Sealer makes texts that only the installation can read or make; see secret.Box.
+type Sealer interface {
+	Seal(purpose string, plain []byte) (string, error)
+	Open(purpose, sealed string) ([]byte, error)
+}
+
 // Deps are what the service works with.
 type Deps struct {
 	Engine    store.Engine
@@ -55,6 +61,7 @@ type Deps struct {
 	Notices   Notices   // nil: there are none
 	Exposures Exposures // nil: nobody remembers who scanned what
 	Hasher    Hasher
+	Sealer    Sealer       // nil: queries have one page
 	Log       *slog.Logger // may be nil
 	Now       clock.Now
 	// Unattended says that nobody runs RunFlow: whoever asks where goods went follows the events first.
@@ -78,11 +85,14 @@ type Service struct {
 	flows     *store.Collection[flowDoc]
 	followers *store.Collection[follower]
 
+	links  *store.Collection[LinkSet]
+	spoken *store.Collection[spokenDoc]
 	deps   Deps
 	now    clock.Now
 	chains *chainCache
 	recent *recentCache
 	done   *otter.Cache[string, struct{}] // captures known to be complete, which they stay
+	heard  *otter.Cache[string, struct{}] // IDs of spokenDocs that are there
 }
 
 // The declared indexes.
@@ -94,6 +104,11 @@ const (
 	byInput = "input"
 	byUnit  = "unit"
 	byState = "state"
+	byRef   = "ref"
+
+	byAspect = "aspect" // events by what queries ask for, in event time
+	byRecord = "record" // events by who may see them, in record time
+	byValue  = "value"
 )
 
 // Open declares the collections and rebuilds indexes that changed.
@@ -148,12 +163,14 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 		}
 		return err
 	})
+	open(func() (err error) { s.spoken, err = store.Open(ctx, deps.Engine, spokenDef); return err })
 	open(func() (err error) { s.scans, err = store.Open(ctx, deps.Engine, scanDef); return err })
 	open(func() (err error) { s.flows, err = store.Open(ctx, deps.Engine, flowDef); return err })
 	open(func() (err error) {
 		s.followers, err = store.Open(ctx, deps.Engine, store.Def[follower]{Name: "trace_followers"})
 		return err
 	})
+	open(func() (err error) { s.links, err = store.Open(ctx, deps.Engine, linkDef); return err })
 	if err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
 	}
@@ -161,6 +178,7 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 	s.chains = newChainCache(sizes.chainKiB)
 	s.recent = newRecentCache(sizes.recent)
 	s.done = otter.Must(&otter.Options[string, struct{}]{MaximumSize: sizes.captures})
+	s.heard = otter.Must(&otter.Options[string, struct{}]{MaximumSize: sizes.captures})
 	return s, nil
 }
 

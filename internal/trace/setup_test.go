@@ -82,7 +82,7 @@ func setup(t *testing.T) *bundle {
 	notices, err := notice.Open(ctx, eng, b.clock.Now)
 	must(t, err)
 	b.Service, err = Open(ctx, Deps{
-		Engine: eng, Firms: b.firms, Warnings: b.warnings, Notices: notices, Exposures: b.exposures, Hasher: box, Now: b.clock.Now,
+		Engine: eng, Firms: b.firms, Warnings: b.warnings, Notices: notices, Exposures: b.exposures, Hasher: box, Sealer: box, Now: b.clock.Now,
 	})
 	must(t, err)
 	b.maker = b.firm(firm.Firm{ID: "maker", Name: lang.ZhEn("酒厂", "Distillery"), Kind: firm.Producer, Prefixes: []string{"690123456"}})

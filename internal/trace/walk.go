@@ -244,7 +244,7 @@ func (s *Service) fillLots(ctx context.Context, refs []gs1.Ref) error {
 
 // eventsOf gives the confirmed, visible events that name a node, in event-time order, those declared an error marked.
 func (s *Service) eventsOf(ctx context.Context, n string) ([]fact, error) {
-	page, err := s.events.Find(ctx, store.Query{Index: byEPC, Eq: store.K(n), Limit: maxNodeFacts})
+	page, err := s.events.Find(ctx, store.Query{Index: byEPC, Eq: nodeKey(n), Limit: maxNodeFacts})
 	if err != nil {
 		return nil, err
 	}
