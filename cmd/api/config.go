@@ -29,6 +29,7 @@ type config struct {
 	TrustedProxies []netip.Prefix
 	KeysFile       string
 	BlobDir        string
+	LabelFont      string // empty: one that the system has
 	OIDCIssuer     string
 	OIDCClient     string
 	OIDCSecret     string
@@ -132,6 +133,10 @@ var settings = []setting{
 			c.BlobDir, err = blobDir(v)
 		}
 		return err
+	}},
+	{"LABEL_FONT", "", "TrueType or OpenType file for Chinese text on label sheets; by default Noto Sans CJK or WenQuanYi where the system has it, else the viewer's own font", func(c *config, v string) error {
+		c.LabelFont = v
+		return nil
 	}},
 	{"OIDC_ISSUER", "", "OpenID provider through which operators may sign in, such as https://id.example; its callback is PUBLIC_URL/v1/sessions/oidc/callback", webURL(func(c *config, v string) { c.OIDCIssuer = v })},
 	{"OIDC_CLIENT_ID", "", "this installation's client ID at the OpenID provider", func(c *config, v string) error { c.OIDCClient = v; return nil }},

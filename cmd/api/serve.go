@@ -74,7 +74,7 @@ func runServe(ctx context.Context, args []string, getenv func(string) string, io
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	server, err := a.server(publicURL, guard, alerts, searchsync.Finder{Index: index}, demo)
+	server, err := a.server(ctx, publicURL, guard, alerts, searchsync.Finder{Index: index}, demo)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
@@ -120,7 +120,7 @@ func (a *app) work(ctx context.Context, server *fiber.App, guard *httpapi.Guard,
 	return g.Wait()
 }
 
-func (a *app) server(publicURL string, guard *httpapi.Guard, alerts *alert.Service, finder httpapi.Finder, demo *demonstration) (*fiber.App, error) {
+func (a *app) server(ctx context.Context, publicURL string, guard *httpapi.Guard, alerts *alert.Service, finder httpapi.Finder, demo *demonstration) (*fiber.App, error) {
 	pages, err := web.New()
 	if err != nil {
 		return nil, err
@@ -129,8 +129,13 @@ func (a *app) server(publicURL string, guard *httpapi.Guard, alerts *alert.Servi
 	if err != nil {
 		return nil, err
 	}
+	font, err := a.openLabelFont(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return httpapi.New(httpapi.Deps{
-		Version: version(), PublicURL: publicURL, Log: a.log, Metrics: a.metrics, TrustedProxies: a.cfg.TrustedProxies, Guard: guard,
+		LabelFont: font,
+		Version:   version(), PublicURL: publicURL, Log: a.log, Metrics: a.metrics, TrustedProxies: a.cfg.TrustedProxies, Guard: guard,
 		Page: pages, Forms: web.FormPaths,
 		Pages: pages.Routes(web.Sources{
 			PublicURL: publicURL, Warnings: a.warnings, Finder: finder, Demo: demo.units(), Enroller: enroller{a.access, a.trail},
@@ -140,7 +145,7 @@ func (a *app) server(publicURL string, guard *httpapi.Guard, alerts *alert.Servi
 			Authenticator: a.access, Sessions: a.access, CSRF: a.access, Account: a.access, Credentials: a.access, Enrolments: a.access,
 			Operators: a.access, Provider: provider, Identities: a.access, Keys: a.access, Invitations: a.access,
 			Authorities: a.bodies, Bodies: a.bodies, Firms: a.firms, Registry: a.firms,
-			Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace, Events: a.trace, Links: a.trace, Graph: a.trace,
+			Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace, Events: a.trace, Links: a.trace, Graph: a.trace, Jobs: a.jobs,
 			Sandbox: a.sandbox,
 			Desk:    a.warnings, Press: press.NewDesk(a.warnings, a.approvals), Approvals: a.approvals, Warnings: a.warnings, Notices: a.notices,
 			Finder: finder, Devices: a.consumers, DeviceData: a.consumers, Holdings: a.consumers, Inbox: alerts,

@@ -132,6 +132,9 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	if a.sandboxes, err = trace.OpenSandboxes(ctx, world); err != nil {
 		return nil, err
 	}
+	for kind, run := range trace.Runners(a.trace, a.sandboxes) {
+		a.jobs.Register(kind, run)
+	}
 	if a.cases, err = casefile.Open(ctx, casefile.Deps{Engine: a.engine, Hasher: a.box, Vault: a.vault, Authorities: complaints{a.bodies}, Now: time.Now, Log: log}); err != nil {
 		return nil, err
 	}

@@ -76,6 +76,8 @@ type Service struct {
 	products *store.Collection[Product]
 	lots     *store.Collection[Lot]
 	units    *store.Collection[Unit]
+	batches  *store.Collection[Batch]
+	prints   *store.Collection[Print]
 	foreign  *store.Collection[ForeignCode]
 	events   *store.Collection[eventDoc]
 	raws     *store.Collection[rawDoc]
@@ -104,6 +106,8 @@ const (
 	byInput = "input"
 	byUnit  = "unit"
 	byState = "state"
+	byFirm  = "firm"
+	byBatch = "batch"
 	byRef   = "ref"
 
 	byAspect = "aspect" // events by what queries ask for, in event time
@@ -152,6 +156,8 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 		}}})
 		return err
 	})
+	open(func() (err error) { s.batches, err = store.Open(ctx, deps.Engine, batchDef); return err })
+	open(func() (err error) { s.prints, err = store.Open(ctx, deps.Engine, printDef); return err })
 	open(func() (err error) { s.events, err = store.Open(ctx, deps.Engine, eventDef); return err })
 	open(func() (err error) {
 		s.raws, err = store.Open(ctx, deps.Engine, store.Def[rawDoc]{Name: "epcis_raw"})
