@@ -33,6 +33,7 @@ type config struct {
 	OIDCIssuer     string
 	OIDCClient     string
 	OIDCSecret     string
+	Outbound       []string // hosts beside those that other settings name
 	LogLevel       slog.Level
 }
 
@@ -107,6 +108,10 @@ var settings = []setting{
 		return nil
 	}},
 	{"FCM_ENDPOINT", "", "another server in place of FCM, for tests", webURL(func(c *config, v string) { c.FCMEndpoint = v })},
+	{"OUTBOUND_ALLOW", "", "hosts that clients of this program may reach beside those that other settings name, separated by commas: host, host:port or *.example.com", func(c *config, v string) (err error) {
+		c.Outbound, err = outboundHosts(v)
+		return err
+	}},
 	{"TRUSTED_PROXIES", "", "proxies whose X-Forwarded-For is believed: addresses and networks, separated by commas", func(c *config, v string) error {
 		for part := range strings.SplitSeq(v, ",") {
 			part = strings.TrimSpace(part)

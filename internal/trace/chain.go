@@ -431,6 +431,15 @@ var stepNames = map[string]say{
 	"void_shipping":           {"取消发货", "Shipment voided"},
 }
 
+// StepNames names the business steps of CBV 2.0 by their words. The map is the caller's.
+func StepNames() map[string]lang.Text {
+	out := make(map[string]lang.Text, len(stepNames))
+	for word, name := range stepNames {
+		out[word] = lang.ZhEn(name.zh, name.en)
+	}
+	return out
+}
+
 var typeNames = map[string]say{
 	"ObjectEvent":         {"记录", "Recorded"},
 	"AggregationEvent":    {"装箱或拆箱", "Packed or unpacked"},
