@@ -62,6 +62,7 @@ type Services struct {
 	Catalogue     Catalogue
 	Codes         Codes
 	Capture       Capture
+	Graph         Graph
 	Jobs          Jobs
 	Links         Links
 	Events        Events
@@ -163,6 +164,12 @@ type Capture interface {
 type Imports interface {
 	Begin(ctx context.Context, o bulk.Order, file io.Reader) (bulk.Import, error)
 	Problems(ctx context.Context, o job.Owner, id, cursor string, limit int) (i bulk.Import, page []bulk.Problem, next string, err error)
+}
+
+// Graph follows goods. viewer is the firm whose view it is; "" is an officer's. NotFound for a firm that took no part.
+type Graph interface {
+	Whereabouts(ctx context.Context, start trace.Start, at time.Time, viewer string) (*trace.Whereabouts, error)
+	Ancestors(ctx context.Context, start trace.Start, at time.Time, viewer string) (*trace.Lineage, error)
 }
 
 // Links keeps what firms link from goods. Links gives those of a reference and of what it belongs to, the nearest first.
