@@ -61,6 +61,7 @@ type Services struct {
 	Catalogue     Catalogue
 	Codes         Codes
 	Capture       Capture
+	Graph         Graph
 	Jobs          Jobs
 	Links         Links
 	Events        Events
@@ -155,6 +156,12 @@ type Jobs interface {
 type Capture interface {
 	CaptureEvent(ctx context.Context, f firm.Firm, e *epcis.Event) (trace.Captured, error)
 	Capture(ctx context.Context, f firm.Firm, doc *epcis.Document) (trace.CaptureResult, error)
+}
+
+// Graph follows goods. viewer is the firm whose view it is; "" is an officer's. NotFound for a firm that took no part.
+type Graph interface {
+	Whereabouts(ctx context.Context, start trace.Start, at time.Time, viewer string) (*trace.Whereabouts, error)
+	Ancestors(ctx context.Context, start trace.Start, at time.Time, viewer string) (*trace.Lineage, error)
 }
 
 // Links keeps what firms link from goods. Links gives those of a reference and of what it belongs to, the nearest first.
