@@ -37,15 +37,18 @@ type fakes struct {
 
 	deadline time.Duration // of the last scan or capture
 
-	scans     []trace.ScanRequest
-	codes     []string
-	lots      []string // that were asked for
-	loggedOut []string
-	changes   []warning.Change
-	seen      []int64
-	filters   []warning.Filter
-	keys      []string
-	viewers   []string // whose view of the graph was asked for
+	scans      []trace.ScanRequest
+	codes      []string
+	lots       []string // that were asked for
+	loggedOut  []string
+	awaited    string   // state of whoever links an identity
+	linked     []string // login and subject
+	readmitted []string
+	changes    []warning.Change
+	seen       []int64
+	filters    []warning.Filter
+	keys       []string
+	viewers    []string // whose view of the graph was asked for
 
 	principals map[string]access.Principal // by token
 	sandbox    *sandboxFake
