@@ -13,6 +13,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/access/authority"
 	"github.com/haisu-trace/haisu/internal/access/oidc"
 	"github.com/haisu-trace/haisu/internal/httpapi"
+	"github.com/haisu-trace/haisu/internal/job"
 	"github.com/haisu-trace/haisu/internal/outbound"
 	"github.com/haisu-trace/haisu/internal/privacy"
 )
@@ -126,4 +127,16 @@ func (r trailReader) List(ctx context.Context, f audit.Filter, cursor string, li
 		entries[at[i]].From = string(o.Plain)
 	}
 	return entries, next, nil
+}
+
+// runCapture runs the capture of a large document in the world that it belongs to.
+func (a *app) runCapture(ctx context.Context, r *job.Run) (any, error) {
+	s := a.trace
+	if tenant := r.Job.Owner.Tenant; tenant != "" {
+		var err error
+		if s, err = a.sandboxes.Of(ctx, tenant); err != nil {
+			return nil, err
+		}
+	}
+	return s.RunCapture(ctx, r)
 }

@@ -124,7 +124,7 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	}
 	world := trace.Deps{
 		Engine: a.engine, Firms: a.firms, Warnings: a.warnings.Matcher(), Notices: a.notices, Exposures: a.consumers,
-		Hasher: a.box, Sealer: a.box, Log: log, Now: time.Now,
+		Hasher: a.box, Sealer: a.box, Blobs: a.blobs, Jobs: a.jobs, Log: log, Now: time.Now,
 	}
 	if a.trace, err = trace.Open(ctx, world); err != nil {
 		return nil, err
@@ -132,6 +132,7 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	if a.sandboxes, err = trace.OpenSandboxes(ctx, world); err != nil {
 		return nil, err
 	}
+	a.jobs.Register(trace.JobKind, a.runCapture)
 	if a.cases, err = casefile.Open(ctx, casefile.Deps{Engine: a.engine, Hasher: a.box, Vault: a.vault, Authorities: complaints{a.bodies}, Now: time.Now, Log: log}); err != nil {
 		return nil, err
 	}

@@ -39,6 +39,9 @@ func (s *server) receiveBody(ctx context.Context, c *fiber.Ctx, op *operation, v
 		return nil
 	}
 	n := req.Header.ContentLength()
+	if op.streamed && (n < 0 || n > maxWholeBody) {
+		return s.lendBody(c, op, n, v)
+	}
 	room := n
 	if n < 0 { // in chunks: nobody knows how many
 		room = op.maxBody

@@ -77,6 +77,7 @@ type operation struct {
 	bodyTypes    []string // media types, sorted
 	maxBody      int
 	freeForm     bool // the body is checked by its handler
+	streamed     bool // a large body is not read before its handler; see bodyStream
 	freeQuery    bool // parameters that are not in the contract are ignored
 	deadline     time.Duration
 	cache        string
@@ -161,7 +162,7 @@ func newOperation(method, path string, o *openapi3.Operation) (*operation, error
 // extensions reads what OpenAPI has no words for.
 func (op *operation) extensions(x map[string]any) error {
 	for name, target := range map[string]any{
-		"x-permission": &op.permission, "x-max-body-bytes": &op.maxBody, "x-free-form": &op.freeForm, "x-free-query": &op.freeQuery,
+		"x-permission": &op.permission, "x-max-body-bytes": &op.maxBody, "x-free-form": &op.freeForm, "x-stream-body": &op.streamed, "x-free-query": &op.freeQuery,
 	} {
 		v, ok := x[name]
 		if !ok {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/maypok86/otter/v2"
 
+	"github.com/haisu-trace/haisu/internal/blob"
 	"github.com/haisu-trace/haisu/internal/clock"
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/firm"
@@ -61,10 +62,13 @@ type Deps struct {
 	Notices   Notices   // nil: there are none
 	Exposures Exposures // nil: nobody remembers who scanned what
 	Hasher    Hasher
-	Sealer    Sealer       // nil: queries have one page
+	Sealer    Sealer     // nil: queries have one page
+	Blobs     blob.Store // with Jobs; nil: no large documents are captured
+	Jobs      Jobs
 	Log       *slog.Logger // may be nil
 	Now       clock.Now
 
+	tenant   string                        // the firm whose test tenant it is; "" in production
 	captures *store.Collection[captureDoc] // those of all test tenants, for one of them
 	sizes    cacheSizes                    // zero: production's
 }
@@ -80,6 +84,7 @@ type Service struct {
 	captures *store.Collection[captureDoc]
 	scans    *store.Collection[scanDoc]
 	spoken   *store.Collection[spokenDoc]
+	plans    *store.Collection[planDoc]
 	deps     Deps
 	now      clock.Now
 	chains   *chainCache
@@ -101,6 +106,7 @@ const (
 	byAspect = "aspect" // events by what queries ask for, in event time
 	byRecord = "record" // events by who may see them, in record time
 	byValue  = "value"
+	byFirm   = "firm"
 )
 
 // Open declares the collections and rebuilds indexes that changed.
@@ -155,6 +161,7 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 		}
 		return err
 	})
+	open(func() (err error) { s.plans, err = store.Open(ctx, deps.Engine, planDef); return err })
 	open(func() (err error) { s.spoken, err = store.Open(ctx, deps.Engine, spokenDef); return err })
 	open(func() (err error) { s.scans, err = store.Open(ctx, deps.Engine, scanDef); return err })
 	if err != nil {
