@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/haisu-trace/haisu/internal/access"
@@ -13,7 +14,6 @@ import (
 	"github.com/haisu-trace/haisu/internal/access/authority"
 	"github.com/haisu-trace/haisu/internal/access/oidc"
 	"github.com/haisu-trace/haisu/internal/httpapi"
-	"github.com/haisu-trace/haisu/internal/job"
 	"github.com/haisu-trace/haisu/internal/outbound"
 	"github.com/haisu-trace/haisu/internal/privacy"
 )
@@ -79,7 +79,7 @@ func (a *app) openProvider(publicURL string) (httpapi.IdentityProvider, error) {
 	if u.Scheme == "http" { // a loopback address, as the settings have made sure
 		allow = append(allow, "127.0.0.0/8", "::1/128")
 	}
-	client, err := outbound.New(outbound.Config{Allow: allow, PlainHTTP: u.Scheme == "http"})
+	client, err := outbound.New(outbound.Config{Allow: slices.Concat(allow, a.cfg.Outbound), PlainHTTP: u.Scheme == "http"})
 	if err != nil {
 		return nil, fmt.Errorf("OIDC_ISSUER: %w", err)
 	}
@@ -127,16 +127,4 @@ func (r trailReader) List(ctx context.Context, f audit.Filter, cursor string, li
 		entries[at[i]].From = string(o.Plain)
 	}
 	return entries, next, nil
-}
-
-// runCapture runs the capture of a large document in the world that it belongs to.
-func (a *app) runCapture(ctx context.Context, r *job.Run) (any, error) {
-	s := a.trace
-	if tenant := r.Job.Owner.Tenant; tenant != "" {
-		var err error
-		if s, err = a.sandboxes.Of(ctx, tenant); err != nil {
-			return nil, err
-		}
-	}
-	return s.RunCapture(ctx, r)
 }

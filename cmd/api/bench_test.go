@@ -67,7 +67,7 @@ func serveUnits(b *testing.B, n int) *benchServer {
 	check(b, err)
 	guard, err := a.openGuard(ctx, &httpapi.Limits{})
 	check(b, err)
-	app, err := a.server("http://127.0.0.1", guard, alerts, searchsync.Finder{}, nil)
+	app, err := a.server(ctx, "http://127.0.0.1", guard, alerts, searchsync.Finder{}, nil)
 	check(b, err)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	check(b, err)

@@ -29,9 +29,11 @@ type config struct {
 	TrustedProxies []netip.Prefix
 	KeysFile       string
 	BlobDir        string
+	LabelFont      string // empty: one that the system has
 	OIDCIssuer     string
 	OIDCClient     string
 	OIDCSecret     string
+	Outbound       []string // hosts beside those that other settings name
 	LogLevel       slog.Level
 }
 
@@ -106,6 +108,10 @@ var settings = []setting{
 		return nil
 	}},
 	{"FCM_ENDPOINT", "", "another server in place of FCM, for tests", webURL(func(c *config, v string) { c.FCMEndpoint = v })},
+	{"OUTBOUND_ALLOW", "", "hosts that clients of this program may reach beside those that other settings name, separated by commas: host, host:port or *.example.com", func(c *config, v string) (err error) {
+		c.Outbound, err = outboundHosts(v)
+		return err
+	}},
 	{"TRUSTED_PROXIES", "", "proxies whose X-Forwarded-For is believed: addresses and networks, separated by commas", func(c *config, v string) error {
 		for part := range strings.SplitSeq(v, ",") {
 			part = strings.TrimSpace(part)
@@ -132,6 +138,10 @@ var settings = []setting{
 			c.BlobDir, err = blobDir(v)
 		}
 		return err
+	}},
+	{"LABEL_FONT", "", "TrueType or OpenType file for Chinese text on label sheets; by default Noto Sans CJK or WenQuanYi where the system has it, else the viewer's own font", func(c *config, v string) error {
+		c.LabelFont = v
+		return nil
 	}},
 	{"OIDC_ISSUER", "", "OpenID provider through which operators may sign in, such as https://id.example; its callback is PUBLIC_URL/v1/sessions/oidc/callback", webURL(func(c *config, v string) { c.OIDCIssuer = v })},
 	{"OIDC_CLIENT_ID", "", "this installation's client ID at the OpenID provider", func(c *config, v string) error { c.OIDCClient = v; return nil }},

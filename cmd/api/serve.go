@@ -74,7 +74,7 @@ func runServe(ctx context.Context, args []string, getenv func(string) string, io
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	server, err := a.server(publicURL, guard, alerts, searchsync.Finder{Index: index}, demo)
+	server, err := a.server(ctx, publicURL, guard, alerts, searchsync.Finder{Index: index}, demo)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
@@ -119,7 +119,7 @@ func (a *app) work(ctx context.Context, server *fiber.App, guard *httpapi.Guard,
 	return g.Wait()
 }
 
-func (a *app) server(publicURL string, guard *httpapi.Guard, alerts *alert.Service, finder httpapi.Finder, demo *demonstration) (*fiber.App, error) {
+func (a *app) server(ctx context.Context, publicURL string, guard *httpapi.Guard, alerts *alert.Service, finder httpapi.Finder, demo *demonstration) (*fiber.App, error) {
 	pages, err := web.New()
 	if err != nil {
 		return nil, err
@@ -128,8 +128,13 @@ func (a *app) server(publicURL string, guard *httpapi.Guard, alerts *alert.Servi
 	if err != nil {
 		return nil, err
 	}
+	font, err := a.openLabelFont(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return httpapi.New(httpapi.Deps{
-		Version: version(), PublicURL: publicURL, Log: a.log, Metrics: a.metrics, TrustedProxies: a.cfg.TrustedProxies, Guard: guard,
+		LabelFont: font,
+		Version:   version(), PublicURL: publicURL, Log: a.log, Metrics: a.metrics, TrustedProxies: a.cfg.TrustedProxies, Guard: guard,
 		Page: pages, Forms: web.FormPaths,
 		Pages: pages.Routes(web.Sources{
 			PublicURL: publicURL, Warnings: a.warnings, Finder: finder, Demo: demo.units(), Enroller: enroller{a.access, a.trail},
@@ -139,7 +144,7 @@ func (a *app) server(publicURL string, guard *httpapi.Guard, alerts *alert.Servi
 			Authenticator: a.access, Sessions: a.access, CSRF: a.access, Account: a.access, Credentials: a.access, Enrolments: a.access,
 			Operators: a.access, Provider: provider, Identities: a.access, Keys: a.access, Invitations: a.access,
 			Authorities: a.bodies, Bodies: a.bodies, Firms: a.firms, Registry: a.firms,
-			Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace, Events: a.trace,
+			Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace, Events: a.trace, Links: a.trace, Jobs: a.jobs,
 			Sandbox: a.sandbox,
 			Desk:    a.warnings, Press: press.NewDesk(a.warnings, a.approvals), Approvals: a.approvals, Warnings: a.warnings, Notices: a.notices,
 			Finder: finder, Devices: a.consumers, DeviceData: a.consumers, Holdings: a.consumers, Inbox: alerts,
@@ -151,7 +156,7 @@ func (a *app) server(publicURL string, guard *httpapi.Guard, alerts *alert.Servi
 // sandbox gives a firm's test tenant.
 func (a *app) sandbox(ctx context.Context, firm string) (httpapi.Tenant, error) {
 	t, err := a.sandboxes.Of(ctx, firm)
-	return httpapi.Tenant{Scanner: t, Catalogue: t, Codes: t, Capture: t, Events: t}, err
+	return httpapi.Tenant{Scanner: t, Catalogue: t, Codes: t, Capture: t, Events: t, Links: t}, err
 }
 
 // ready is nil when the store takes writes and the warnings in force are known.
@@ -187,10 +192,27 @@ func (a *app) sweep(ctx context.Context) error {
 				a.log.ErrorContext(ctx, "sweep", "error", err)
 			}
 		}
+		a.emptyLog(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
 		}
+	}
+}
+
+// emptyLog has a store with a write-ahead log of its own forget what was deleted.
+func (a *app) emptyLog(ctx context.Context) {
+	eng, ok := a.engine.(interface {
+		EmptyLog(ctx context.Context) error
+	})
+	if !ok {
+		return
+	}
+	err := eng.EmptyLog(ctx)
+	if errors.Is(err, store.ErrUnavailable) {
+		a.log.WarnContext(ctx, "what was deleted stays in the write-ahead log for now", "error", err)
+	} else if err != nil && ctx.Err() == nil {
+		a.log.ErrorContext(ctx, "the write-ahead log cannot be emptied", "error", err)
 	}
 }

@@ -132,7 +132,9 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	if a.sandboxes, err = trace.OpenSandboxes(ctx, world); err != nil {
 		return nil, err
 	}
-	a.jobs.Register(trace.JobKind, a.runCapture)
+	for kind, run := range trace.Runners(a.trace, a.sandboxes) {
+		a.jobs.Register(kind, run)
+	}
 	if a.cases, err = casefile.Open(ctx, casefile.Deps{Engine: a.engine, Hasher: a.box, Vault: a.vault, Authorities: complaints{a.bodies}, Now: time.Now, Log: log}); err != nil {
 		return nil, err
 	}
@@ -188,7 +190,11 @@ func (a *app) openSearch(ctx context.Context) (search.Engine, *searchsync.Syncer
 	var index search.Engine
 	name := "meilisearch"
 	if a.cfg.MeiliURL != "" {
-		ix, err := meili.New(meili.Config{URL: a.cfg.MeiliURL, APIKey: a.cfg.MeiliKey})
+		client, err := a.cfg.meiliClient()
+		if err != nil {
+			return nil, nil, fmt.Errorf("MEILISEARCH_URL: %w", err)
+		}
+		ix, err := meili.New(meili.Config{URL: a.cfg.MeiliURL, APIKey: a.cfg.MeiliKey, Client: client})
 		if err != nil {
 			return nil, nil, fmt.Errorf("MEILISEARCH_URL: %w", err)
 		}
@@ -221,7 +227,13 @@ func (a *app) openSearch(ctx context.Context) (search.Engine, *searchsync.Syncer
 func (a *app) openAlerts(ctx context.Context, publicURL string) (*alert.Service, error) {
 	var sender push.Sender = push.NewLog(a.log, time.Now)
 	if a.cfg.FirebaseProj != "" {
-		fcm, err := push.NewFCM(ctx, push.Config{Project: a.cfg.FirebaseProj, CredentialsFile: a.cfg.Credentials, Endpoint: a.cfg.FCMEndpoint})
+		wrap, err := a.cfg.fcmWrap()
+		if err != nil {
+			return nil, err
+		}
+		fcm, err := push.NewFCM(ctx, push.Config{
+			Project: a.cfg.FirebaseProj, CredentialsFile: a.cfg.Credentials, Endpoint: a.cfg.FCMEndpoint, Wrap: wrap,
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -49,6 +49,10 @@ const (
 	SessionSelf    Action = "session.self"    // an operator's own sessions
 	CatalogueWrite Action = "catalogue.write" // products and lots
 	CodesIssue     Action = "codes.issue"
+	CodesRead      Action = "codes.read"
+	CodesPrint     Action = "codes.print" // what labels are printed from
+	CodesVoid      Action = "codes.void"
+	JobSelf        Action = "job.self" // the jobs of one's firm or authority
 	EventsCapture  Action = "events.capture"
 	EventsRead     Action = "events.read"
 	WarningDrafts  Action = "warning.drafts" // reading drafts
@@ -74,7 +78,7 @@ type Trace string
 const (
 	Untraced Trace = ""       // nothing: it is public, one's own, or kept with the data itself
 	Writes   Trace = "writes" // who did it, with what was before and after
-	Reads    Trace = "reads"  // who read personal data
+	Reads    Trace = "reads"  // who read personal data, or had labels
 )
 
 // Rule is one line of the table: who may do an action.
@@ -106,6 +110,10 @@ var Table = []Rule{
 	{Action: SessionSelf, Doc: "one's own sessions and second factor", Roles: Roles, Trace: Writes},
 	{Action: CatalogueWrite, Doc: "describe products, lots and codes of other schemes", Scope: ScopeCatalogue, Narrowed: true},
 	{Action: CodesIssue, Doc: "issue serial numbers", Scope: ScopeCodes, Narrowed: true},
+	{Action: CodesRead, Doc: "read what was issued, printed and voided", Scope: ScopeCodes, Narrowed: true},
+	{Action: CodesPrint, Doc: "print labels", Scope: ScopeCodes, Narrowed: true, Trace: Reads},
+	{Action: CodesVoid, Doc: "void issued codes", Scope: ScopeCodes, Narrowed: true, Trace: Writes},
+	{Action: JobSelf, Doc: "follow and cancel one's jobs", Roles: Roles, Scope: anyKey, Narrowed: true, Trace: Writes},
 	{Action: EventsCapture, Doc: "report trace events", Scope: ScopeCapture, Narrowed: true},
 	{Action: EventsRead, Doc: "query trace events", Scope: ScopeCapture, Roles: []Role{Viewer, Officer, Publisher}, Narrowed: true},
 	{Action: WarningDrafts, Doc: "read drafts of warnings", Roles: []Role{Viewer, Officer, Publisher}, Narrowed: true},

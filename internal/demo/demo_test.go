@@ -38,7 +38,7 @@ func bodies(t *testing.T, eng store.Engine, coll string) map[string]string {
 }
 
 var collections = []string{
-	"firms", "places", "products", "lots", "units", "foreign_codes", "events", "epcis_raw", "captures", "scans",
+	"firms", "places", "products", "lots", "units", "code_batches", "foreign_codes", "events", "epcis_raw", "captures", "scans",
 	"warning_drafts", "warning_messages", "warnings", "demo",
 }
 
@@ -196,7 +196,7 @@ func TestLoadThatDied(t *testing.T) {
 	if got != want {
 		t.Errorf("the completed load gives %+v, want %+v", got, want)
 	}
-	for _, coll := range []string{"firms", "places", "products", "lots", "units", "foreign_codes", "events", "epcis_raw"} {
+	for _, coll := range []string{"firms", "places", "products", "lots", "units", "code_batches", "foreign_codes", "events", "epcis_raw"} {
 		if a, b := ids(bodies(t, eng, coll)), ids(bodies(t, undisturbed, coll)); !slices.Equal(a, b) {
 			t.Errorf("%s has %d documents, want the same %d", coll, len(a), len(b))
 		}

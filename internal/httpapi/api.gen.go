@@ -18,6 +18,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/consumer"
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/lang"
+	"github.com/haisu-trace/haisu/internal/linkset"
 	"github.com/haisu-trace/haisu/internal/trace"
 	"github.com/haisu-trace/haisu/internal/warning"
 	"github.com/oapi-codegen/runtime"
@@ -230,6 +231,27 @@ func (e Category) Valid() bool {
 	}
 }
 
+// Defines values for CodeStateState.
+const (
+	CodeStateStateActive CodeStateState = "active"
+	CodeStateStateIssued CodeStateState = "issued"
+	CodeStateStateVoid   CodeStateState = "void"
+)
+
+// Valid indicates whether the value is a known member of the CodeStateState enum.
+func (e CodeStateState) Valid() bool {
+	switch e {
+	case CodeStateStateActive:
+		return true
+	case CodeStateStateIssued:
+		return true
+	case CodeStateStateVoid:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ComplaintStep.
 const (
 	ComplaintStepAccepted       ComplaintStep = "accepted"
@@ -416,6 +438,33 @@ func (e Hazard) Valid() bool {
 	}
 }
 
+// Defines values for JobState.
+const (
+	JobStateCancelled JobState = "cancelled"
+	JobStateFailed    JobState = "failed"
+	JobStateQueued    JobState = "queued"
+	JobStateRunning   JobState = "running"
+	JobStateSuccess   JobState = "success"
+)
+
+// Valid indicates whether the value is a known member of the JobState enum.
+func (e JobState) Valid() bool {
+	switch e {
+	case JobStateCancelled:
+		return true
+	case JobStateFailed:
+		return true
+	case JobStateQueued:
+		return true
+	case JobStateRunning:
+		return true
+	case JobStateSuccess:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LanguageTag.
 const (
 	LanguageTagEn     LanguageTag = "en"
@@ -515,6 +564,30 @@ func (e Platform) Valid() bool {
 	case PlatformIos:
 		return true
 	case PlatformWeb:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PrintFormat.
+const (
+	PrintFormatCsv PrintFormat = "csv"
+	PrintFormatPdf PrintFormat = "pdf"
+	PrintFormatPng PrintFormat = "png"
+	PrintFormatSvg PrintFormat = "svg"
+)
+
+// Valid indicates whether the value is a known member of the PrintFormat enum.
+func (e PrintFormat) Valid() bool {
+	switch e {
+	case PrintFormatCsv:
+		return true
+	case PrintFormatPdf:
+		return true
+	case PrintFormatPng:
+		return true
+	case PrintFormatSvg:
 		return true
 	default:
 		return false
@@ -918,6 +991,42 @@ type AuthorityList struct {
 	Next Cursor `json:"next,omitempty,omitzero"`
 }
 
+// Batch defines model for Batch.
+type Batch struct {
+	// Complete Whether all codes are issued.
+	Complete bool      `json:"complete"`
+	Count    int       `json:"count"`
+	Created  time.Time `json:"created"`
+
+	// Gtin A product number. Written with 14 digits.
+	//
+	// Example: 06901234567892
+	Gtin Gtin    `json:"gtin"`
+	Id   BatchId `json:"id"`
+
+	// Lot A lot number, in the characters of GS1 (AI 10). Case matters.
+	//
+	// Example: L24A1
+	Lot Lot `json:"lot"`
+
+	// Printed Positions that labels were printed of, roughly when it was done in very many parts.
+	Printed []PositionSpan `json:"printed"`
+
+	// Prints How often labels of it were printed.
+	Prints int `json:"prints"`
+}
+
+// BatchId defines model for BatchId.
+type BatchId = string
+
+// BatchList defines model for BatchList.
+type BatchList struct {
+	Items []Batch `json:"items"`
+
+	// Next An opaque position in a list.
+	Next Cursor `json:"next,omitempty,omitzero"`
+}
+
 // CaseContent What was filed.
 type CaseContent = casefile.NewComplaint
 
@@ -946,6 +1055,41 @@ type Clock = deadline.Clock
 type CodeInput struct {
 	// Code The current code of the authenticator, or a recovery code. Not needed by operators without a second factor.
 	Code LoginCode `json:"code"`
+}
+
+// CodeState defines model for CodeState.
+type CodeState struct {
+	Batch BatchId `json:"batch,omitempty,omitzero"`
+
+	// Gtin A product number. Written with 14 digits.
+	//
+	// Example: 06901234567892
+	Gtin   Gtin      `json:"gtin"`
+	Issued time.Time `json:"issued"`
+
+	// Lot A lot number, in the characters of GS1 (AI 10). Case matters.
+	//
+	// Example: L24A1
+	Lot Lot `json:"lot"`
+
+	// Serial A serial number, in the characters of GS1 (AI 21). Case matters.
+	//
+	// Example: 7k2m9q4t6v8x0z1b
+	Serial Serial         `json:"serial"`
+	State  CodeStateState `json:"state"`
+	Voided CodeVoiding    `json:"voided,omitempty,omitzero"`
+}
+
+// CodeStateState defines model for CodeState.State.
+type CodeStateState string
+
+// CodeVoiding defines model for CodeVoiding.
+type CodeVoiding struct {
+	At time.Time `json:"at"`
+
+	// By The key.
+	By     string `json:"by"`
+	Reason string `json:"reason"`
 }
 
 // CompanyPrefix A GS1 company prefix.
@@ -1287,6 +1431,7 @@ type HoldingList struct {
 
 // IssueCodesInput defines model for IssueCodesInput.
 type IssueCodesInput struct {
+	// Count Up to 10,000 are issued at once, more by a job.
 	Count int `json:"count"`
 }
 
@@ -1309,6 +1454,8 @@ type IssuedCode struct {
 
 // IssuedCodes defines model for IssuedCodes.
 type IssuedCodes struct {
+	Batch BatchId `json:"batch"`
+
 	// Gtin A product number. Written with 14 digits.
 	//
 	// Example: 06901234567892
@@ -1320,6 +1467,57 @@ type IssuedCodes struct {
 	// Example: L24A1
 	Lot Lot `json:"lot"`
 }
+
+// Job defines model for Job.
+type Job struct {
+	// Cancelling Somebody asked for its end.
+	Cancelling bool      `json:"cancelling,omitempty,omitzero"`
+	Created    time.Time `json:"created"`
+
+	// Done How much of it is done.
+	Done     int64      `json:"done"`
+	Failure  JobFailure `json:"failure,omitempty,omitzero"`
+	Finished time.Time  `json:"finished,omitempty,omitzero"`
+	Id       JobId      `json:"id"`
+	Kind     JobKind    `json:"kind"`
+
+	// Result What came of a job that succeeded; its members depend on the kind.
+	Result  JobResult `json:"result,omitempty,omitzero"`
+	Started time.Time `json:"started,omitempty,omitzero"`
+	State   JobState  `json:"state"`
+
+	// Total Of how much; 0: not known.
+	Total int64 `json:"total"`
+}
+
+// JobState defines model for Job.State.
+type JobState string
+
+// JobFailure defines model for JobFailure.
+type JobFailure struct {
+	// Code A stable code.
+	Code string `json:"code"`
+
+	// Detail One sentence for people, in English.
+	Detail string `json:"detail"`
+}
+
+// JobId defines model for JobId.
+type JobId = string
+
+// JobKind defines model for JobKind.
+type JobKind = string
+
+// JobList defines model for JobList.
+type JobList struct {
+	Items []Job `json:"items"`
+
+	// Next An opaque position in a list.
+	Next Cursor `json:"next,omitempty,omitzero"`
+}
+
+// JobResult What came of a job that succeeded; its members depend on the kind.
+type JobResult = json.RawMessage
 
 // Key A key without its secret.
 type Key struct {
@@ -1411,10 +1609,28 @@ type Link struct {
 	Token LinkToken `json:"token"`
 }
 
+// LinkList defines model for LinkList.
+type LinkList struct {
+	Links []ResolverLink `json:"links"`
+}
+
+// LinkSetRecord What one firm links from a product, a lot or a unit.
+type LinkSetRecord = trace.LinkSet
+
 // LinkToken The token of a one-time link.
 //
 // Example: hi_0123456789abcdefghjkmnpqrstvwxyz
 type LinkToken = string
+
+// LinkType A link type of the GS1 Web Vocabulary.
+//
+// Example: gs1:pip
+type LinkType = string
+
+// LinksInput defines model for LinksInput.
+type LinksInput struct {
+	Links []ResolverLink `json:"links"`
+}
 
 // Login An operator's log-in name.
 //
@@ -1600,6 +1816,38 @@ type PlaceCode = string
 // Platform defines model for Platform.
 type Platform string
 
+// PositionSpan Positions of a batch, both ends included.
+type PositionSpan struct {
+	First int `json:"first"`
+	Last  int `json:"last"`
+}
+
+// Print defines model for Print.
+type Print struct {
+	// Again Whether some of them had been printed before.
+	Again bool      `json:"again"`
+	At    time.Time `json:"at"`
+
+	// By The key.
+	By     string      `json:"by"`
+	Format PrintFormat `json:"format"`
+
+	// Positions Positions of a batch, both ends included.
+	Positions PositionSpan `json:"positions"`
+	Reason    string       `json:"reason,omitempty,omitzero"`
+}
+
+// PrintFormat defines model for Print.Format.
+type PrintFormat string
+
+// PrintList defines model for PrintList.
+type PrintList struct {
+	Items []Print `json:"items"`
+
+	// Next An opaque position in a list.
+	Next Cursor `json:"next,omitempty,omitzero"`
+}
+
 // PrintedLot A lot as a package shows it, which need not be a GS1 lot.
 type PrintedLot = string
 
@@ -1688,6 +1936,9 @@ type RegisteredDevice struct {
 	// Token The device's token. Shown once.
 	Token string `json:"token"`
 }
+
+// ResolverLink A link from goods to something about them.
+type ResolverLink = linkset.Link
 
 // Role A part of what an operator may do.
 type Role = access.Role
@@ -1802,6 +2053,27 @@ type Subscriptions struct {
 
 // TimelineEntry defines model for TimelineEntry.
 type TimelineEntry = casefile.Entry
+
+// VoidBatchInput defines model for VoidBatchInput.
+type VoidBatchInput struct {
+	// Count How many positions; without it, all to the end of the batch.
+	Count int `json:"count,omitempty,omitzero"`
+
+	// From The first position; without it the first of the batch.
+	From int `json:"from,omitempty,omitzero"`
+
+	// Reason Why the code is withdrawn.
+	Reason VoidReason `json:"reason"`
+}
+
+// VoidInput defines model for VoidInput.
+type VoidInput struct {
+	// Reason Why the code is withdrawn.
+	Reason VoidReason `json:"reason"`
+}
+
+// VoidReason Why the code is withdrawn.
+type VoidReason = string
 
 // Warning A warning as it stands. A draft has no history yet.
 type Warning struct {
@@ -1948,6 +2220,9 @@ type ApprovalPath = ApprovalId
 // Example: hn-amr
 type AuthorityPath = AuthorityId
 
+// BatchPath defines model for BatchPath.
+type BatchPath = BatchId
+
 // FirmPath A firm.
 //
 // Example: cdf-haikou
@@ -1974,6 +2249,9 @@ type IfMatchRequired = EntityTag
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
 
+// JobPath defines model for JobPath.
+type JobPath = JobId
+
 // KeyPath A key.
 //
 // Example: 7k2m9q4t
@@ -1995,6 +2273,11 @@ type LoginPath = Login
 // Example: L24A1
 type LotPath = Lot
 
+// LotQuery A lot number, in the characters of GS1 (AI 10). Case matters.
+//
+// Example: L24A1
+type LotQuery = Lot
+
 // Reason defines model for Reason.
 type Reason = string
 
@@ -2003,6 +2286,16 @@ type ReasonRequired = string
 
 // ReceiptPath defines model for ReceiptPath.
 type ReceiptPath = string
+
+// SerialPath A serial number, in the characters of GS1 (AI 21). Case matters.
+//
+// Example: 7k2m9q4t6v8x0z1b
+type SerialPath = Serial
+
+// SerialQuery A serial number, in the characters of GS1 (AI 21). Case matters.
+//
+// Example: 7k2m9q4t6v8x0z1b
+type SerialQuery = Serial
 
 // AwaitsApproval What one operator asks another to approve. 四眼复核。
 type AwaitsApproval = Approval
@@ -2092,6 +2385,39 @@ type ListCasesParams struct {
 
 	// Cursor The `next` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListBatchesParams defines parameters for ListBatches.
+type ListBatchesParams struct {
+	// Limit How many items a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListPrintsParams defines parameters for ListPrints.
+type ListPrintsParams struct {
+	// Limit How many items a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// VoidBatchParams defines parameters for VoidBatch.
+type VoidBatchParams struct {
+	// IdempotencyKey A value that the client makes at random for one intended request and sends again with every repetition of it.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
+// VoidCodeParams defines parameters for VoidCode.
+type VoidCodeParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
 }
 
 // GetCompetenceParams defines parameters for GetCompetence.
@@ -2202,6 +2528,24 @@ type RotateKeyParams struct {
 	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
 }
 
+// ListJobsParams defines parameters for ListJobs.
+type ListJobsParams struct {
+	// Kind Only jobs of this kind.
+	Kind JobKind `form:"kind,omitempty" json:"kind,omitempty,omitzero"`
+
+	// Limit How many items a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// CancelJobParams defines parameters for CancelJob.
+type CancelJobParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
 // ListNoticesParams defines parameters for ListNotices.
 type ListNoticesParams struct {
 	// Source Where notices come from, for the newest first.
@@ -2287,6 +2631,27 @@ type EndOperatorSessionsParams struct {
 type GetProductParams struct {
 	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
 	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
+// GetLinksParams defines parameters for GetLinks.
+type GetLinksParams struct {
+	// Lot A lot (GS1 AI 10).
+	Lot LotQuery `form:"lot,omitempty" json:"lot,omitempty,omitzero"`
+
+	// Serial A serial number (GS1 AI 21).
+	Serial SerialQuery `form:"serial,omitempty" json:"serial,omitempty,omitzero"`
+
+	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
+// PutLinksParams defines parameters for PutLinks.
+type PutLinksParams struct {
+	// Lot A lot (GS1 AI 10).
+	Lot LotQuery `form:"lot,omitempty" json:"lot,omitempty,omitzero"`
+
+	// Serial A serial number (GS1 AI 21).
+	Serial SerialQuery `form:"serial,omitempty" json:"serial,omitempty,omitzero"`
 }
 
 // GetLotParams defines parameters for GetLot.
@@ -2415,6 +2780,12 @@ type DecideApprovalJSONRequestBody = DecisionInput
 // PutAuthorityJSONRequestBody defines body for PutAuthority for application/json ContentType.
 type PutAuthorityJSONRequestBody = AuthorityInput
 
+// VoidBatchJSONRequestBody defines body for VoidBatch for application/json ContentType.
+type VoidBatchJSONRequestBody = VoidBatchInput
+
+// VoidCodeJSONRequestBody defines body for VoidCode for application/json ContentType.
+type VoidCodeJSONRequestBody = VoidInput
+
 // FileComplaintJSONRequestBody defines body for FileComplaint for application/json ContentType.
 type FileComplaintJSONRequestBody = ComplaintInput
 
@@ -2462,6 +2833,9 @@ type ChangeOperatorJSONRequestBody = OperatorInput
 
 // PutProductJSONRequestBody defines body for PutProduct for application/json ContentType.
 type PutProductJSONRequestBody = ProductInput
+
+// PutLinksJSONRequestBody defines body for PutLinks for application/json ContentType.
+type PutLinksJSONRequestBody = LinksInput
 
 // PutLotJSONRequestBody defines body for PutLot for application/json ContentType.
 type PutLotJSONRequestBody = LotInput
@@ -2525,6 +2899,24 @@ type ServerInterface interface {
 	// GetCase Read a case
 	// (GET /v1/cases/{no})
 	GetCase(c *fiber.Ctx, no ReceiptNo) error
+	// ListBatches List batches of codes
+	// (GET /v1/codes/batches)
+	ListBatches(c *fiber.Ctx, params ListBatchesParams) error
+	// GetBatch Read a batch of codes
+	// (GET /v1/codes/batches/{batch})
+	GetBatch(c *fiber.Ctx, batch BatchPath) error
+	// ListPrints List the printings of a batch
+	// (GET /v1/codes/batches/{batch}/prints)
+	ListPrints(c *fiber.Ctx, batch BatchPath, params ListPrintsParams) error
+	// VoidBatch Void codes of a batch
+	// (POST /v1/codes/batches/{batch}/voids)
+	VoidBatch(c *fiber.Ctx, batch BatchPath, params VoidBatchParams) error
+	// GetCodeState Read the state of a code
+	// (GET /v1/codes/{gtin}/{serial}/state)
+	GetCodeState(c *fiber.Ctx, gtin GtinPath, serial SerialPath) error
+	// VoidCode Void a code
+	// (POST /v1/codes/{gtin}/{serial}/void)
+	VoidCode(c *fiber.Ctx, gtin GtinPath, serial SerialPath, params VoidCodeParams) error
 	// GetCompetence Find the competent authority
 	// (GET /v1/competence)
 	GetCompetence(c *fiber.Ctx, params GetCompetenceParams) error
@@ -2600,6 +2992,15 @@ type ServerInterface interface {
 	// AcceptInvitation Accept an invitation
 	// (POST /v1/invitations/acceptance)
 	AcceptInvitation(c *fiber.Ctx) error
+	// ListJobs List jobs
+	// (GET /v1/jobs)
+	ListJobs(c *fiber.Ctx, params ListJobsParams) error
+	// CancelJob Cancel a job
+	// (DELETE /v1/jobs/{job})
+	CancelJob(c *fiber.Ctx, job JobPath, params CancelJobParams) error
+	// GetJob Read a job
+	// (GET /v1/jobs/{job})
+	GetJob(c *fiber.Ctx, job JobPath) error
 	// ListNotices List and search notices from abroad
 	// (GET /v1/notices)
 	ListNotices(c *fiber.Ctx, params ListNoticesParams) error
@@ -2642,6 +3043,12 @@ type ServerInterface interface {
 	// PutProduct Write the firm's record of a product
 	// (PUT /v1/products/{gtin})
 	PutProduct(c *fiber.Ctx, gtin GtinPath) error
+	// GetLinks List the links of goods
+	// (GET /v1/products/{gtin}/links)
+	GetLinks(c *fiber.Ctx, gtin GtinPath, params GetLinksParams) error
+	// PutLinks Link from goods
+	// (PUT /v1/products/{gtin}/links)
+	PutLinks(c *fiber.Ctx, gtin GtinPath, params PutLinksParams) error
 	// GetLot Read a lot
 	// (GET /v1/products/{gtin}/lots/{lot})
 	GetLot(c *fiber.Ctx, gtin GtinPath, lot LotPath, params GetLotParams) error
@@ -3225,6 +3632,295 @@ func (siw *ServerInterfaceWrapper) GetCase(c *fiber.Ctx) error {
 
 	handler := func(c *fiber.Ctx) error {
 		return siw.Handler.GetCase(c, no)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ListBatches operation middleware
+func (siw *ServerInterfaceWrapper) ListBatches(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListBatchesParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter limit: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter cursor: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListBatches(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetBatch operation middleware
+func (siw *ServerInterfaceWrapper) GetBatch(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "batch" -------------
+	var batch BatchPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "batch", c.Params("batch"), &batch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter batch: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetBatch(c, batch)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ListPrints operation middleware
+func (siw *ServerInterfaceWrapper) ListPrints(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "batch" -------------
+	var batch BatchPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "batch", c.Params("batch"), &batch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter batch: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPrintsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter limit: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter cursor: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListPrints(c, batch, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// VoidBatch operation middleware
+func (siw *ServerInterfaceWrapper) VoidBatch(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "batch" -------------
+	var batch BatchPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "batch", c.Params("batch"), &batch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter batch: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params VoidBatchParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Idempotency-Key, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err).Error())
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	}
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.VoidBatch(c, batch, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetCodeState operation middleware
+func (siw *ServerInterfaceWrapper) GetCodeState(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// ------------- Path parameter "serial" -------------
+	var serial SerialPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "serial", c.Params("serial"), &serial, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter serial: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetCodeState(c, gtin, serial)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// VoidCode operation middleware
+func (siw *ServerInterfaceWrapper) VoidCode(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// ------------- Path parameter "serial" -------------
+	var serial SerialPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "serial", c.Params("serial"), &serial, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter serial: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params VoidCodeParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.VoidCode(c, gtin, serial, params)
 	}
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -4187,6 +4883,137 @@ func (siw *ServerInterfaceWrapper) AcceptInvitation(c *fiber.Ctx) error {
 	return handler(c)
 }
 
+// ListJobs operation middleware
+func (siw *ServerInterfaceWrapper) ListJobs(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListJobsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", query, &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter kind: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter limit: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter cursor: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListJobs(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// CancelJob operation middleware
+func (siw *ServerInterfaceWrapper) CancelJob(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "job" -------------
+	var job JobPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job", c.Params("job"), &job, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter job: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelJobParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.CancelJob(c, job, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetJob operation middleware
+func (siw *ServerInterfaceWrapper) GetJob(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "job" -------------
+	var job JobPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job", c.Params("job"), &job, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter job: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetJob(c, job)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // ListNotices operation middleware
 func (siw *ServerInterfaceWrapper) ListNotices(c *fiber.Ctx) error {
 
@@ -4817,6 +5644,129 @@ func (siw *ServerInterfaceWrapper) PutProduct(c *fiber.Ctx) error {
 
 	handler := func(c *fiber.Ctx) error {
 		return siw.Handler.PutProduct(c, gtin)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetLinks operation middleware
+func (siw *ServerInterfaceWrapper) GetLinks(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLinksParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "lot" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lot", query, &params.Lot, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter lot: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "serial" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "serial", query, &params.Serial, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter serial: %w", err).Error())
+	}
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName If-None-Match, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err).Error())
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetLinks(c, gtin, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// PutLinks operation middleware
+func (siw *ServerInterfaceWrapper) PutLinks(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutLinksParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "lot" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lot", query, &params.Lot, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter lot: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "serial" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "serial", query, &params.Serial, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter serial: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.PutLinks(c, gtin, params)
 	}
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -5734,6 +6684,18 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 
 	router.Get(options.BaseURL+"/v1/cases/:no", wrapper.GetCase)
 
+	router.Get(options.BaseURL+"/v1/codes/:gtin/:serial/state", wrapper.GetCodeState)
+
+	router.Post(options.BaseURL+"/v1/codes/:gtin/:serial/void", wrapper.VoidCode)
+
+	router.Get(options.BaseURL+"/v1/codes/batches", wrapper.ListBatches)
+
+	router.Get(options.BaseURL+"/v1/codes/batches/:batch", wrapper.GetBatch)
+
+	router.Get(options.BaseURL+"/v1/codes/batches/:batch/prints", wrapper.ListPrints)
+
+	router.Post(options.BaseURL+"/v1/codes/batches/:batch/voids", wrapper.VoidBatch)
+
 	router.Get(options.BaseURL+"/v1/competence", wrapper.GetCompetence)
 
 	router.Post(options.BaseURL+"/v1/complaints", wrapper.FileComplaint)
@@ -5784,6 +6746,12 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 
 	router.Post(options.BaseURL+"/v1/invitations/acceptance", wrapper.AcceptInvitation)
 
+	router.Get(options.BaseURL+"/v1/jobs", wrapper.ListJobs)
+
+	router.Delete(options.BaseURL+"/v1/jobs/:job", wrapper.CancelJob)
+
+	router.Get(options.BaseURL+"/v1/jobs/:job", wrapper.GetJob)
+
 	router.Get(options.BaseURL+"/v1/notices", wrapper.ListNotices)
 
 	router.Get(options.BaseURL+"/v1/operator", wrapper.GetSelf)
@@ -5811,6 +6779,10 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 	router.Get(options.BaseURL+"/v1/products/:gtin", wrapper.GetProduct)
 
 	router.Put(options.BaseURL+"/v1/products/:gtin", wrapper.PutProduct)
+
+	router.Get(options.BaseURL+"/v1/products/:gtin/links", wrapper.GetLinks)
+
+	router.Put(options.BaseURL+"/v1/products/:gtin/links", wrapper.PutLinks)
 
 	router.Get(options.BaseURL+"/v1/products/:gtin/lots/:lot", wrapper.GetLot)
 
@@ -6061,6 +7033,123 @@ type GetCaseResponseObject interface {
 type GetCase200JSONResponse CaseFile
 
 func (response GetCase200JSONResponse) VisitGetCaseResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ListBatchesRequestObject struct {
+	Params ListBatchesParams
+}
+
+type ListBatchesResponseObject interface {
+	VisitListBatchesResponse(ctx *fiber.Ctx) error
+}
+
+type ListBatches200JSONResponse BatchList
+
+func (response ListBatches200JSONResponse) VisitListBatchesResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetBatchRequestObject struct {
+	Batch BatchPath `json:"batch"`
+}
+
+type GetBatchResponseObject interface {
+	VisitGetBatchResponse(ctx *fiber.Ctx) error
+}
+
+type GetBatch200JSONResponse Batch
+
+func (response GetBatch200JSONResponse) VisitGetBatchResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ListPrintsRequestObject struct {
+	Batch  BatchPath `json:"batch"`
+	Params ListPrintsParams
+}
+
+type ListPrintsResponseObject interface {
+	VisitListPrintsResponse(ctx *fiber.Ctx) error
+}
+
+type ListPrints200JSONResponse PrintList
+
+func (response ListPrints200JSONResponse) VisitListPrintsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type VoidBatchRequestObject struct {
+	Batch  BatchPath `json:"batch"`
+	Params VoidBatchParams
+	Body   *VoidBatchJSONRequestBody
+}
+
+type VoidBatchResponseObject interface {
+	VisitVoidBatchResponse(ctx *fiber.Ctx) error
+}
+
+type VoidBatch202ResponseHeaders struct {
+	Location string
+}
+
+type VoidBatch202JSONResponse struct {
+	Body    Job
+	Headers VoidBatch202ResponseHeaders
+}
+
+func (response VoidBatch202JSONResponse) VisitVoidBatchResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Location", fmt.Sprint(response.Headers.Location))
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(202)
+
+	return ctx.JSON(&response.Body)
+}
+
+type GetCodeStateRequestObject struct {
+	Gtin   GtinPath   `json:"gtin"`
+	Serial SerialPath `json:"serial"`
+}
+
+type GetCodeStateResponseObject interface {
+	VisitGetCodeStateResponse(ctx *fiber.Ctx) error
+}
+
+type GetCodeState200JSONResponse CodeState
+
+func (response GetCodeState200JSONResponse) VisitGetCodeStateResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type VoidCodeRequestObject struct {
+	Gtin   GtinPath   `json:"gtin"`
+	Serial SerialPath `json:"serial"`
+	Params VoidCodeParams
+	Body   *VoidCodeJSONRequestBody
+}
+
+type VoidCodeResponseObject interface {
+	VisitVoidCodeResponse(ctx *fiber.Ctx) error
+}
+
+type VoidCode200JSONResponse CodeState
+
+func (response VoidCode200JSONResponse) VisitVoidCodeResponse(ctx *fiber.Ctx) error {
 	ctx.Response().Header.Set("Content-Type", "application/json")
 	ctx.Status(200)
 
@@ -6538,6 +7627,58 @@ func (response AcceptInvitation201JSONResponse) VisitAcceptInvitationResponse(ct
 	return ctx.JSON(&response)
 }
 
+type ListJobsRequestObject struct {
+	Params ListJobsParams
+}
+
+type ListJobsResponseObject interface {
+	VisitListJobsResponse(ctx *fiber.Ctx) error
+}
+
+type ListJobs200JSONResponse JobList
+
+func (response ListJobs200JSONResponse) VisitListJobsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type CancelJobRequestObject struct {
+	Job    JobPath `json:"job"`
+	Params CancelJobParams
+}
+
+type CancelJobResponseObject interface {
+	VisitCancelJobResponse(ctx *fiber.Ctx) error
+}
+
+type CancelJob202JSONResponse Job
+
+func (response CancelJob202JSONResponse) VisitCancelJobResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(202)
+
+	return ctx.JSON(&response)
+}
+
+type GetJobRequestObject struct {
+	Job JobPath `json:"job"`
+}
+
+type GetJobResponseObject interface {
+	VisitGetJobResponse(ctx *fiber.Ctx) error
+}
+
+type GetJob200JSONResponse Job
+
+func (response GetJob200JSONResponse) VisitGetJobResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
 type ListNoticesRequestObject struct {
 	Params ListNoticesParams
 }
@@ -6807,6 +7948,43 @@ func (response PutProduct201JSONResponse) VisitPutProductResponse(ctx *fiber.Ctx
 	return ctx.JSON(&response)
 }
 
+type GetLinksRequestObject struct {
+	Gtin   GtinPath `json:"gtin"`
+	Params GetLinksParams
+}
+
+type GetLinksResponseObject interface {
+	VisitGetLinksResponse(ctx *fiber.Ctx) error
+}
+
+type GetLinks200JSONResponse LinkList
+
+func (response GetLinks200JSONResponse) VisitGetLinksResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type PutLinksRequestObject struct {
+	Gtin   GtinPath `json:"gtin"`
+	Params PutLinksParams
+	Body   *PutLinksJSONRequestBody
+}
+
+type PutLinksResponseObject interface {
+	VisitPutLinksResponse(ctx *fiber.Ctx) error
+}
+
+type PutLinks200JSONResponse LinkSetRecord
+
+func (response PutLinks200JSONResponse) VisitPutLinksResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
 type GetLotRequestObject struct {
 	Gtin   GtinPath `json:"gtin"`
 	Lot    LotPath  `json:"lot"`
@@ -6872,6 +8050,23 @@ func (response IssueCodes201JSONResponse) VisitIssueCodesResponse(ctx *fiber.Ctx
 	ctx.Status(201)
 
 	return ctx.JSON(&response)
+}
+
+type IssueCodes202ResponseHeaders struct {
+	Location string
+}
+
+type IssueCodes202JSONResponse struct {
+	Body    Job
+	Headers IssueCodes202ResponseHeaders
+}
+
+func (response IssueCodes202JSONResponse) VisitIssueCodesResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Location", fmt.Sprint(response.Headers.Location))
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(202)
+
+	return ctx.JSON(&response.Body)
 }
 
 type PutForeignCodesRequestObject struct {
@@ -7166,6 +8361,24 @@ type StrictServerInterface interface {
 	// GetCase Read a case
 	// (GET /v1/cases/{no})
 	GetCase(ctx context.Context, request GetCaseRequestObject) (GetCaseResponseObject, error)
+	// ListBatches List batches of codes
+	// (GET /v1/codes/batches)
+	ListBatches(ctx context.Context, request ListBatchesRequestObject) (ListBatchesResponseObject, error)
+	// GetBatch Read a batch of codes
+	// (GET /v1/codes/batches/{batch})
+	GetBatch(ctx context.Context, request GetBatchRequestObject) (GetBatchResponseObject, error)
+	// ListPrints List the printings of a batch
+	// (GET /v1/codes/batches/{batch}/prints)
+	ListPrints(ctx context.Context, request ListPrintsRequestObject) (ListPrintsResponseObject, error)
+	// VoidBatch Void codes of a batch
+	// (POST /v1/codes/batches/{batch}/voids)
+	VoidBatch(ctx context.Context, request VoidBatchRequestObject) (VoidBatchResponseObject, error)
+	// GetCodeState Read the state of a code
+	// (GET /v1/codes/{gtin}/{serial}/state)
+	GetCodeState(ctx context.Context, request GetCodeStateRequestObject) (GetCodeStateResponseObject, error)
+	// VoidCode Void a code
+	// (POST /v1/codes/{gtin}/{serial}/void)
+	VoidCode(ctx context.Context, request VoidCodeRequestObject) (VoidCodeResponseObject, error)
 	// GetCompetence Find the competent authority
 	// (GET /v1/competence)
 	GetCompetence(ctx context.Context, request GetCompetenceRequestObject) (GetCompetenceResponseObject, error)
@@ -7241,6 +8454,15 @@ type StrictServerInterface interface {
 	// AcceptInvitation Accept an invitation
 	// (POST /v1/invitations/acceptance)
 	AcceptInvitation(ctx context.Context, request AcceptInvitationRequestObject) (AcceptInvitationResponseObject, error)
+	// ListJobs List jobs
+	// (GET /v1/jobs)
+	ListJobs(ctx context.Context, request ListJobsRequestObject) (ListJobsResponseObject, error)
+	// CancelJob Cancel a job
+	// (DELETE /v1/jobs/{job})
+	CancelJob(ctx context.Context, request CancelJobRequestObject) (CancelJobResponseObject, error)
+	// GetJob Read a job
+	// (GET /v1/jobs/{job})
+	GetJob(ctx context.Context, request GetJobRequestObject) (GetJobResponseObject, error)
 	// ListNotices List and search notices from abroad
 	// (GET /v1/notices)
 	ListNotices(ctx context.Context, request ListNoticesRequestObject) (ListNoticesResponseObject, error)
@@ -7283,6 +8505,12 @@ type StrictServerInterface interface {
 	// PutProduct Write the firm's record of a product
 	// (PUT /v1/products/{gtin})
 	PutProduct(ctx context.Context, request PutProductRequestObject) (PutProductResponseObject, error)
+	// GetLinks List the links of goods
+	// (GET /v1/products/{gtin}/links)
+	GetLinks(ctx context.Context, request GetLinksRequestObject) (GetLinksResponseObject, error)
+	// PutLinks Link from goods
+	// (PUT /v1/products/{gtin}/links)
+	PutLinks(ctx context.Context, request PutLinksRequestObject) (PutLinksResponseObject, error)
 	// GetLot Read a lot
 	// (GET /v1/products/{gtin}/lots/{lot})
 	GetLot(ctx context.Context, request GetLotRequestObject) (GetLotResponseObject, error)
@@ -7664,6 +8892,201 @@ func (sh *strictHandler) GetCase(ctx *fiber.Ctx, no ReceiptNo) error {
 		return err
 	} else if validResponse, ok := response.(GetCaseResponseObject); ok {
 		if err := validResponse.VisitGetCaseResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListBatches operation middleware
+func (sh *strictHandler) ListBatches(ctx *fiber.Ctx, params ListBatchesParams) error {
+	var request ListBatchesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListBatches(ctx.UserContext(), request.(ListBatchesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListBatches")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListBatchesResponseObject); ok {
+		if err := validResponse.VisitListBatchesResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetBatch operation middleware
+func (sh *strictHandler) GetBatch(ctx *fiber.Ctx, batch BatchPath) error {
+	var request GetBatchRequestObject
+
+	request.Batch = batch
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetBatch(ctx.UserContext(), request.(GetBatchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetBatch")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetBatchResponseObject); ok {
+		if err := validResponse.VisitGetBatchResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListPrints operation middleware
+func (sh *strictHandler) ListPrints(ctx *fiber.Ctx, batch BatchPath, params ListPrintsParams) error {
+	var request ListPrintsRequestObject
+
+	request.Batch = batch
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPrints(ctx.UserContext(), request.(ListPrintsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPrints")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListPrintsResponseObject); ok {
+		if err := validResponse.VisitListPrintsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// VoidBatch operation middleware
+func (sh *strictHandler) VoidBatch(ctx *fiber.Ctx, batch BatchPath, params VoidBatchParams) error {
+	var request VoidBatchRequestObject
+
+	request.Batch = batch
+	request.Params = params
+
+	var body VoidBatchJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.VoidBatch(ctx.UserContext(), request.(VoidBatchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "VoidBatch")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(VoidBatchResponseObject); ok {
+		if err := validResponse.VisitVoidBatchResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCodeState operation middleware
+func (sh *strictHandler) GetCodeState(ctx *fiber.Ctx, gtin GtinPath, serial SerialPath) error {
+	var request GetCodeStateRequestObject
+
+	request.Gtin = gtin
+	request.Serial = serial
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCodeState(ctx.UserContext(), request.(GetCodeStateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCodeState")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCodeStateResponseObject); ok {
+		if err := validResponse.VisitGetCodeStateResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// VoidCode operation middleware
+func (sh *strictHandler) VoidCode(ctx *fiber.Ctx, gtin GtinPath, serial SerialPath, params VoidCodeParams) error {
+	var request VoidCodeRequestObject
+
+	request.Gtin = gtin
+	request.Serial = serial
+	request.Params = params
+
+	var body VoidCodeJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.VoidCode(ctx.UserContext(), request.(VoidCodeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "VoidCode")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(VoidCodeResponseObject); ok {
+		if err := validResponse.VisitVoidCodeResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {
@@ -8492,6 +9915,88 @@ func (sh *strictHandler) AcceptInvitation(ctx *fiber.Ctx) error {
 	return nil
 }
 
+// ListJobs operation middleware
+func (sh *strictHandler) ListJobs(ctx *fiber.Ctx, params ListJobsParams) error {
+	var request ListJobsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListJobs(ctx.UserContext(), request.(ListJobsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListJobs")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListJobsResponseObject); ok {
+		if err := validResponse.VisitListJobsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CancelJob operation middleware
+func (sh *strictHandler) CancelJob(ctx *fiber.Ctx, job JobPath, params CancelJobParams) error {
+	var request CancelJobRequestObject
+
+	request.Job = job
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelJob(ctx.UserContext(), request.(CancelJobRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelJob")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CancelJobResponseObject); ok {
+		if err := validResponse.VisitCancelJobResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetJob operation middleware
+func (sh *strictHandler) GetJob(ctx *fiber.Ctx, job JobPath) error {
+	var request GetJobRequestObject
+
+	request.Job = job
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetJob(ctx.UserContext(), request.(GetJobRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetJob")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetJobResponseObject); ok {
+		if err := validResponse.VisitGetJobResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListNotices operation middleware
 func (sh *strictHandler) ListNotices(ctx *fiber.Ctx, params ListNoticesParams) error {
 	var request ListNoticesRequestObject
@@ -8933,6 +10438,76 @@ func (sh *strictHandler) PutProduct(ctx *fiber.Ctx, gtin GtinPath) error {
 		return err
 	} else if validResponse, ok := response.(PutProductResponseObject); ok {
 		if err := validResponse.VisitPutProductResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetLinks operation middleware
+func (sh *strictHandler) GetLinks(ctx *fiber.Ctx, gtin GtinPath, params GetLinksParams) error {
+	var request GetLinksRequestObject
+
+	request.Gtin = gtin
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLinks(ctx.UserContext(), request.(GetLinksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLinks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetLinksResponseObject); ok {
+		if err := validResponse.VisitGetLinksResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PutLinks operation middleware
+func (sh *strictHandler) PutLinks(ctx *fiber.Ctx, gtin GtinPath, params PutLinksParams) error {
+	var request PutLinksRequestObject
+
+	request.Gtin = gtin
+	request.Params = params
+
+	var body PutLinksJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.PutLinks(ctx.UserContext(), request.(PutLinksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutLinks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PutLinksResponseObject); ok {
+		if err := validResponse.VisitPutLinksResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {

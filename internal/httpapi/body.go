@@ -46,10 +46,9 @@ func (s *server) receiveBody(ctx context.Context, c *fiber.Ctx, op *operation, v
 	if n < 0 { // in chunks: nobody knows how many
 		room = op.maxBody
 	}
-	if !s.guard.shed.reserve(int64(room)) {
-		return s.guard.overloaded("body_bytes")
+	if err := s.reserveBody(c, room, v); err != nil {
+		return err
 	}
-	v.bytes = int64(room)
 	slow := n < 0 || n > prefetched
 	if slow {
 		v.pause()
@@ -67,6 +66,34 @@ func (s *server) receiveBody(ctx context.Context, c *fiber.Ctx, op *operation, v
 		return v.resume(ctx)
 	}
 	return nil
+}
+
+// reserveBody takes the memory for a body.
+func (s *server) reserveBody(c *fiber.Ctx, room int, v *visit) error {
+	who := bodyOwner(callOf(c))
+	switch s.guard.shed.reserve(who, int64(room)) {
+	case reservedNone:
+		return s.guard.overloaded("body_bytes")
+	case reservedShare:
+		return s.guard.overshared()
+	case reservedAll:
+	}
+	v.owner, v.bytes = who, int64(room)
+	return nil
+}
+
+// bodyOwner is whom a body is counted against: the firm, since it makes as many keys as it likes, the operator or the device; whoever showed no
+// credentials, and who shows the secret of one case, by its network.
+func bodyOwner(k *call) rateID {
+	switch p := &k.principal; {
+	case p.Firm != "":
+		return callerID("firm", p.Firm)
+	case p.ID != "":
+		return callerID(p.Kind, p.ID)
+	case k.device != "":
+		return callerID("device", k.device)
+	}
+	return networkID(k.addr)
 }
 
 // collectBody reads n bytes, or, if n is negative, until the end or one byte more than limit.

@@ -32,10 +32,9 @@ type bodyStreamKey struct{}
 
 // lendBody leaves the body to the handler. The request gives its place at work back: reading is waiting.
 func (s *server) lendBody(c *fiber.Ctx, op *operation, n int, v *visit) error {
-	if !s.guard.shed.reserve(lentBody) {
-		return s.guard.overloaded("body_bytes")
+	if err := s.reserveBody(c, lentBody, v); err != nil {
+		return err
 	}
-	v.bytes = lentBody
 	v.pause()
 	c.Context().SetConnectionClose() // unless it is read to its end, nobody knows where the next request begins
 	c.Locals(bodyStreamKey{}, &bodyStream{

@@ -6,7 +6,9 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/gs1"
+	"github.com/haisu-trace/haisu/internal/job"
 	"github.com/haisu-trace/haisu/internal/qr"
 	"github.com/haisu-trace/haisu/internal/trace"
 )
@@ -21,16 +23,34 @@ func (s *server) IssueCodes(ctx context.Context, req IssueCodesRequestObject) (I
 	if err != nil {
 		return nil, err
 	}
-	units, err := s.tenant(callFrom(ctx)).Codes.IssueCodes(ctx, f, g, req.Lot, req.Body.Count, req.Params.IdempotencyKey)
+	k := callFrom(ctx)
+	if req.Body.Count > trace.MaxCodes {
+		return s.issueByJob(ctx, f, g, req)
+	}
+	units, err := s.tenant(k).Codes.IssueCodes(ctx, f, g, req.Lot, req.Body.Count, req.Params.IdempotencyKey)
 	if err != nil {
 		return nil, err
 	}
-	out := IssueCodes201JSONResponse{Gtin: g.String(), Lot: req.Lot, Items: make([]IssuedCode, len(units))}
+	out := IssueCodes201JSONResponse{Gtin: g.String(), Lot: req.Lot, Batch: units[0].Batch, Items: make([]IssuedCode, len(units))}
 	for i, u := range units {
 		symbol := s.link("/v1/codes/%s/%s", u.GTIN, url.PathEscape(u.Serial))
 		out.Items[i] = IssuedCode{Serial: u.Serial, Link: u.Ref().Link(s.deps.PublicURL), Png: symbol + ".png", Svg: symbol + ".svg"}
 	}
 	return out, nil
+}
+
+// issueByJob plans a batch and has a job fill it. The job's ID follows from the batch's, so whatever is cut off here is completed by the repetition.
+func (s *server) issueByJob(ctx context.Context, f firm.Firm, g gs1.GTIN, req IssueCodesRequestObject) (IssueCodesResponseObject, error) {
+	k := callFrom(ctx)
+	b, err := s.tenant(k).Codes.PlanBatch(ctx, f, g, req.Lot, int64(req.Body.Count), req.Params.IdempotencyKey)
+	if err != nil {
+		return nil, err
+	}
+	j, err := s.deps.Services.Jobs.Enqueue(ctx, job.New{ID: "issue." + b.ID, Kind: trace.IssueJob, Owner: owner(k), Input: trace.IssueOrder{Batch: b.ID}})
+	if err != nil {
+		return nil, err
+	}
+	return IssueCodes202JSONResponse{Body: jobBody(&j), Headers: IssueCodes202ResponseHeaders{Location: jobPlace(&j)}}, nil
 }
 
 // PutForeignCodes ties codes of other schemes to a lot of the seller's firm.

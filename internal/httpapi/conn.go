@@ -78,7 +78,8 @@ type guardedConn struct {
 	phase            atomic.Int32
 	since            atomic.Int64 // when the phase began, in Unix nanoseconds
 	closed           atomic.Bool
-	heard            atomic.Bool // something has arrived
+	heard            atomic.Bool  // something has arrived
+	lasts            atomic.Int64 // until when the answer under way may take, in Unix nanoseconds, if its client goes on reading; 0: an answer like any other
 }
 
 // Read notes that something has arrived.
@@ -96,7 +97,26 @@ func (c *guardedConn) Write(b []byte) (int, error) {
 	if !c.heard.Load() {
 		return 0, net.ErrClosed
 	}
+	if until := c.lasts.Load(); until != 0 {
+		if err := c.SetWriteDeadline(earlier(time.Now().Add(c.table.most.Write), time.Unix(0, until))); err != nil {
+			return 0, err
+		}
+	}
 	return c.Conn.Write(b)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// lasting lets the answer under way take until then, as long as its client takes each part of it within the time for an answer.
+func lasting(c net.Conn, until time.Time) {
+	if gc, ok := c.(*guardedConn); ok {
+		gc.lasts.Store(until.UnixNano())
+	}
 }
 
 func (c *guardedConn) become(phase int32) {
@@ -248,6 +268,7 @@ func connState(c net.Conn, state fasthttp.ConnState) {
 // working notes that the request has arrived.
 func working(c net.Conn) {
 	if gc, ok := c.(*guardedConn); ok {
+		gc.lasts.Store(0)
 		gc.phase.Store(phaseWorking)
 	}
 }

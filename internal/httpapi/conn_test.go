@@ -193,6 +193,71 @@ func TestSlowBodies(t *testing.T) {
 	}
 }
 
+// One key cannot have all the memory for bodies, however many of its bodies are under way and however slowly they come: it is told to wait before
+// more of it is read, and another firm gets in. Nor can all together have more than there is.
+func TestBodiesAreShared(t *testing.T) {
+	t.Parallel()
+	memory := &gauge{}
+	memory.limit.Store(bodyShare * minBodies) // so that there is the least for bodies, four of the largest
+	addr, b, g := guarded(t, Connections{}, func(d *Deps) { d.Guard.shed.meter = memory })
+	firms := make([]string, 4)
+	b.fakes.set(func(f *fakes) {
+		for i := range firms {
+			p := sellerPrincipal
+			p.ID, p.Firm = fmt.Sprintf("key%d", i), fmt.Sprintf("firm-%d", i)
+			token := fmt.Sprintf("hk_%s_0123456789abcdefghjkmnpqrstvwxyz", p.ID)
+			f.principals[token], firms[i] = p, "Bearer "+token
+		}
+		second := f.principals[firms[0][len("Bearer "):]]
+		second.ID = "another"
+		f.principals["hk_another_0123456789abcdefghjkmnpqrstvwxyz"] = second
+	})
+	const largest = 4 << 20
+	begin := func(key string) *client {
+		c := dial(t, addr)
+		c.send(t, post("/epcis/capture", key, largest, false)+strings.Repeat(" ", prefetched+1))
+		return c
+	}
+	taken := func(bodies int64) {
+		t.Helper()
+		for begin := time.Now(); g.shed.bodies.Load() != bodies*largest; runtime.Gosched() { // the server notices soon
+			if time.Since(begin) > 20*time.Second {
+				t.Fatalf("%d bytes are reserved and not %d bodies", g.shed.bodies.Load(), bodies)
+			}
+		}
+	}
+	refused := func(c *client, status int, code string) {
+		t.Helper()
+		resp := c.receive(t)
+		contracttest.Check(t, request("POST", "/epcis/capture", ""), resp)
+		if p := readProblem(t, resp); resp.StatusCode != status || p.Code != code || resp.Header.Get("Retry-After") == "" {
+			t.Errorf("%d %+v, Retry-After %q", resp.StatusCode, p, resp.Header.Get("Retry-After"))
+		}
+		if !c.ended() {
+			t.Error("the rest of the body is awaited")
+		}
+	}
+	own := begin(firms[0])
+	taken(1)
+	begin(firms[0])
+	taken(2)
+	refused(begin(firms[0]), 429, "rate_limited")
+	refused(begin("Bearer hk_another_0123456789abcdefghjkmnpqrstvwxyz"), 429, "rate_limited") // the same firm's other key
+	begin(firms[1])
+	taken(3)
+	begin(firms[2])
+	taken(4)
+	refused(begin(firms[2]), 503, "overloaded")
+	// What has been answered makes room.
+	own.send(t, strings.Repeat(" ", largest-prefetched-1))
+	if resp := own.receive(t); resp.StatusCode != 400 {
+		t.Errorf("%d %s", resp.StatusCode, readBody(t, resp))
+	}
+	taken(3)
+	begin(firms[3])
+	taken(4)
+}
+
 // A steady client of any size gets through: the deadline moves with what arrives.
 func TestSteadyBodies(t *testing.T) {
 	t.Parallel()

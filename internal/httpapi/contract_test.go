@@ -88,8 +88,9 @@ func wantsProblems(t *testing.T, method string, op *openapi3.Operation) {
 	}
 }
 
-// open are the schemas of documents whose rules are not this contract's: EPCIS has its own, and the audit trail keeps what was stored.
-var open = []string{"EpcisEvent", "EpcisDocument", "EpcisQueryDocument", "AuditDocument"}
+// open are the schemas of documents whose rules are not this contract's: EPCIS has its own, the audit trail keeps what was stored, the members
+// of a link set are link types, and each kind of job has results of its own.
+var open = []string{"EpcisEvent", "EpcisDocument", "EpcisQueryDocument", "AuditDocument", "LinkContext", "JobResult"}
 
 func TestContractSchemas(t *testing.T) { //nolint:tparallel // eachOperation goes through them in turn, for the test above
 	t.Parallel()
@@ -210,7 +211,8 @@ func TestContractBounds(t *testing.T) {
 		"clauses":       {items("WarningScope", "clauses"), warning.MaxClauses},
 		"gtins":         {items("WarningClause", "gtins"), warning.MaxGTINs},
 		"lots":          {items("WarningClause", "lots"), warning.MaxLots},
-		"codes":         {int(*property("IssueCodesInput", "count").Max), trace.MaxCodes},
+		"codes":         {int(*property("IssueCodesInput", "count").Max), trace.MaxBatch},
+		"codes at once": {items("IssuedCodes", "items"), trace.MaxCodes},
 		"foreign codes": {items("ForeignCodesInput", "codes"), trace.MaxForeignCodes},
 		"subscriptions": {items("Subscriptions", "subscriptions"), consumer.MaxSubscriptions},
 		"capture":       {bodyLimit("/epcis/capture"), trace.LargeLimits.Bytes},

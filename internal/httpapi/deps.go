@@ -19,6 +19,9 @@ import (
 	"github.com/haisu-trace/haisu/internal/epcis"
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/gs1"
+	"github.com/haisu-trace/haisu/internal/job"
+	"github.com/haisu-trace/haisu/internal/linkset"
+	"github.com/haisu-trace/haisu/internal/qr/pdf"
 	"github.com/haisu-trace/haisu/internal/store"
 	"github.com/haisu-trace/haisu/internal/trace"
 	"github.com/haisu-trace/haisu/internal/warning"
@@ -30,6 +33,8 @@ type Deps struct {
 	Version   string
 	PublicURL string // absolute, without a trailing slash: what labels and links begin with
 	Services  Services
+
+	LabelFont *pdf.Font // Chinese on printed labels; nil leaves it to whoever opens them
 
 	Page  Page                 // nil: scans and problems are answered in JSON only
 	Pages func(r fiber.Router) // registers the pages that are no part of the contract; may be nil
@@ -56,6 +61,8 @@ type Services struct {
 	Catalogue     Catalogue
 	Codes         Codes
 	Capture       Capture
+	Jobs          Jobs
+	Links         Links
 	Events        Events
 	Desk          WarningDesk
 	Press         WarningPress
@@ -120,11 +127,28 @@ type Catalogue interface {
 	Lot(ctx context.Context, g gs1.GTIN, lot string) (*trace.LotView, error)
 }
 
-// Codes issues serials and ties codes of other schemes to lots.
+// Codes issues serials, prints and voids them, and ties codes of other schemes to lots.
 type Codes interface {
+	PlanBatch(ctx context.Context, f firm.Firm, g gs1.GTIN, lot string, count int64, idempotencyKey string) (trace.Batch, error)
+	Batches(ctx context.Context, f firm.Firm, cursor string, limit int) (batches []trace.Batch, next string, err error)
+	Batch(ctx context.Context, f firm.Firm, id string) (trace.Batch, error)
+	Part(ctx context.Context, f firm.Firm, id string, from, count int64) (trace.Batch, trace.Span, error)
+	EachUnit(ctx context.Context, b trace.Batch, part trace.Span, f func(position int64, u trace.Unit) error) error
+	StartPrint(ctx context.Context, f firm.Firm, p trace.Print, from, count int64) (trace.Batch, trace.Print, error)
+	PrintsOf(ctx context.Context, f firm.Firm, batch, cursor string, limit int) (prints []trace.Print, next string, err error)
+	StateOf(ctx context.Context, u trace.Unit) (trace.UnitState, error)
+	VoidUnit(ctx context.Context, f firm.Firm, g gs1.GTIN, serial string, v trace.Voiding) (before, after trace.Unit, err error)
 	IssueCodes(ctx context.Context, f firm.Firm, g gs1.GTIN, lot string, count int, idempotencyKey string) ([]trace.Unit, error)
 	Unit(ctx context.Context, g gs1.GTIN, serial string) (trace.Unit, error)
 	PutForeignCodes(ctx context.Context, f firm.Firm, g gs1.GTIN, lot string, codes []trace.ForeignCode) (added int, err error)
+}
+
+// Jobs does what takes longer than a request may. NotFound for jobs of others.
+type Jobs interface {
+	Enqueue(ctx context.Context, n job.New) (job.Job, error)
+	Get(ctx context.Context, o job.Owner, id string) (job.Job, error)
+	List(ctx context.Context, o job.Owner, kind, cursor string, limit int) (jobs []job.Job, next string, err error)
+	Cancel(ctx context.Context, o job.Owner, id string) (job.Job, error)
 }
 
 // Capture takes trace events.
@@ -134,6 +158,12 @@ type Capture interface {
 	CaptureLarge(ctx context.Context, f firm.Firm, r io.Reader, behaviour string) (trace.CaptureJob, error)
 	CaptureJob(ctx context.Context, firmID, id string) (trace.CaptureJob, error)
 	CaptureJobs(ctx context.Context, firmID, cursor string, limit int) (jobs []trace.CaptureJob, next string, err error)
+}
+
+// Links keeps what firms link from goods. Links gives those of a reference and of what it belongs to, the nearest first.
+type Links interface {
+	PutLinks(ctx context.Context, f firm.Firm, ref gs1.Ref, links []linkset.Link) (trace.LinkSet, error)
+	Links(ctx context.Context, ref gs1.Ref) ([]linkset.Link, error)
 }
 
 // WarningDesk keeps drafts.

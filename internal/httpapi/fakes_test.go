@@ -19,6 +19,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/gs1"
+	"github.com/haisu-trace/haisu/internal/job"
 	"github.com/haisu-trace/haisu/internal/lang"
 	"github.com/haisu-trace/haisu/internal/store"
 	"github.com/haisu-trace/haisu/internal/trace"
@@ -55,6 +56,11 @@ type fakes struct {
 	query      *epcis.Query
 	received   int64 // bytes of the last large document
 	given      []access.NewKey
+
+	prints   []trace.Print
+	broken   int64 // the position after which units cannot be read; 0: all can
+	enqueued []job.New
+	owners   []job.Owner // whose jobs were asked for
 }
 
 func newFakes() *fakes {
@@ -71,7 +77,7 @@ func newFakes() *fakes {
 
 func (f *fakes) services() Services {
 	return Services{
-		Authenticator: f, Sessions: f, CSRF: f, Firms: firmsFake{f}, Scanner: f, Catalogue: f, Codes: f, Capture: f, Events: f, Desk: f, Press: f,
+		Authenticator: f, Sessions: f, CSRF: f, Firms: firmsFake{f}, Scanner: f, Catalogue: f, Codes: f, Capture: f, Events: f, Links: f, Jobs: jobsFake{f}, Desk: f, Press: f,
 		Warnings: warningsFake{f}, Notices: noticesFake{f}, Finder: f, Devices: f, Holdings: f, Inbox: f, Complaints: f,
 		Ready: func(context.Context) error { return f.fail() },
 
@@ -186,7 +192,7 @@ func (f *fakes) Lot(_ context.Context, _ gs1.GTIN, lot string) (*trace.LotView, 
 func (f *fakes) IssueCodes(_ context.Context, by firm.Firm, g gs1.GTIN, lot string, count int, key string) ([]trace.Unit, error) {
 	units := make([]trace.Unit, count)
 	for i := range units {
-		units[i] = trace.Unit{GTIN: g, Serial: fmt.Sprintf("%s%02d", serialGiven[:14], i), Lot: lot, Firm: by.ID, State: trace.UnitIssued, Issued: now}
+		units[i] = trace.Unit{GTIN: g, Serial: fmt.Sprintf("%s%02d", serialGiven[:14], i), Lot: lot, Firm: by.ID, State: trace.UnitIssued, Batch: batch.ID, Issued: now}
 	}
 	return units, f.note(func() { f.keys = append(f.keys, key) })
 }
@@ -195,7 +201,7 @@ func (f *fakes) Unit(_ context.Context, g gs1.GTIN, serial string) (trace.Unit, 
 	if serial != serialGiven && serial != "A/B" {
 		return trace.Unit{}, fault.New(fault.NotFound, "unit_not_found", "no unit %s of product %s was issued here", serial, g)
 	}
-	return trace.Unit{GTIN: g, Serial: serial, Lot: formulaLot}, f.fail()
+	return trace.Unit{GTIN: g, Serial: serial, Lot: formulaLot, Firm: seller.ID, State: trace.UnitIssued, Batch: batch.ID, Issued: now}, f.fail()
 }
 
 func (f *fakes) PutForeignCodes(_ context.Context, _ firm.Firm, _ gs1.GTIN, _ string, codes []trace.ForeignCode) (int, error) {

@@ -152,14 +152,15 @@ type visit struct {
 	client rateID
 	cost   cost
 	ticket ticket
-	bytes  int64
+	owner  rateID // of the body,
+	bytes  int64  // and what is reserved for it
 }
 
 // leave gives back everything. It may be called again.
 func (v *visit) leave() {
 	v.pause()
 	if v.bytes > 0 {
-		v.guard.shed.release(v.bytes)
+		v.guard.shed.release(v.owner, v.bytes)
 		v.bytes = 0
 	}
 }
@@ -204,6 +205,15 @@ func (s *server) enter(ctx context.Context, c *fiber.Ctx, cl *class, k cost, v *
 func (g *Guard) overloaded(reason string) error {
 	g.refused.WithLabelValues(reason).Inc()
 	return busy()
+}
+
+// overshared is the refusal of a body for which there is room, but not for one more of this caller.
+func (g *Guard) overshared() error {
+	g.refused.WithLabelValues("body_share").Inc()
+	return &httpError{
+		status: http.StatusTooManyRequests, code: "rate_limited", detail: "too much of yours is being sent at once; wait until some of it has been answered",
+		retry: time.Duration(1+rand.IntN(3)) * time.Second, shed: true,
+	}
 }
 
 // busy words it. Those who are refused together should not come back together.

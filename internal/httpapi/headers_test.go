@@ -72,7 +72,7 @@ func everything(t *testing.T, b *bundle) []*http.Request {
 		out = append(out, bare, page, bad, request(http.MethodHead, e.Path, ""), request(http.MethodOptions, e.Path, ""))
 	}
 	for _, target := range []string{
-		"/", "/?lang=en", "/warnings", "/warnings?q=x", "/warnings/" + warningNo, "/warnings/nothing", "/resolve?code=6901234567892", "/resolve?code=",
+		"/", "/?lang=en", "/warnings", "/warnings?q=x", "/warnings/" + warningNo, "/warnings/nothing", "/resolve?code=6901234567892", "/01/06901234567892?linkType=linkset", "/01/06901234567892?linkType=gs1:hasRetailers", "/resolve?code=",
 		"/docs", "/docs/", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/nothing", "/metrics", "/nothing", "/v1/nothing", "/01/123", "/favicon.ico",
 		"/.git/config", "/01/06901234567892/21/%3Cscript%3E",
 	} {
@@ -115,7 +115,11 @@ func (r rules) check(req *http.Request, resp *http.Response, body string) (broke
 		fail("Strict-Transport-Security is %q", got)
 	}
 	r.checkPolicy(h, fail)
-	for _, name := range []string{"Server", "X-Powered-By", "Access-Control-Allow-Origin", "X-Aspnet-Version"} {
+	resolver := req.URL.Path == "/.well-known/gs1resolver" || strings.Contains(req.URL.RawQuery, "linkType=") // public, and read by programs of any origin
+	if got := h.Get("Access-Control-Allow-Origin"); got != "" && (got != "*" || !resolver || h.Get("Set-Cookie") != "") {
+		fail("Access-Control-Allow-Origin: %s", got)
+	}
+	for _, name := range []string{"Server", "X-Powered-By", "Access-Control-Allow-Credentials", "X-Aspnet-Version"} {
 		if got := h.Get(name); got != "" {
 			fail("%s: %s", name, got)
 		}

@@ -31,6 +31,8 @@ type server struct {
 	metrics *metrics
 	guard   *Guard
 	doors   map[string]*door // by method and path
+
+	printing places // for those who make labels
 }
 
 var _ StrictServerInterface = (*server)(nil)
@@ -65,6 +67,7 @@ func New(deps Deps) (*fiber.App, error) {
 	}
 	s := &server{
 		deps: deps, https: strings.HasPrefix(deps.PublicURL, "https://"), cookie: cookieName(deps.PublicURL), metrics: m, guard: deps.Guard,
+		printing: make(places, printsAtOnce),
 	}
 	doc, err := loadContract()
 	if err != nil {
@@ -144,6 +147,9 @@ func (s *server) routes(app *fiber.App, ops []*operation) error {
 		app.Get("/resolve", s.resolvePage)
 	}
 	app.Get("/v1/codes/:gtin/:serial.png", s.codePNG)
+	for _, suffix := range []string{".pdf", ".svg.zip", ".png.zip", ".csv"} {
+		app.Get("/v1/codes/batches/:batch/labels"+suffix, s.labels)
+	}
 	app.Get("/v1/codes/:gtin/:serial.svg", s.codeSVG)
 	s.epcisRoutes(app, ops)
 	app.Get("/v1/sessions/oidc", s.beginOidc)
@@ -153,6 +159,7 @@ func (s *server) routes(app *fiber.App, ops []*operation) error {
 	app.Get("/healthz", s.health)
 	app.Get("/readyz", s.readiness)
 	app.Get("/openapi.yaml", s.openAPI)
+	app.Get("/.well-known/gs1resolver", s.describeResolver)
 	app.Get("/metrics", s.localOnly, adaptor.HTTPHandler(promhttp.HandlerFor(s.deps.Metrics, promhttp.HandlerOpts{})))
 	app.Use(s.admitPage)
 	if err := s.registerDocs(app); err != nil {

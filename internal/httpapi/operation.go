@@ -50,6 +50,8 @@ var cachePolicies = map[string]string{
 	"listNotices":  "public, no-cache",
 	"listAlerts":   "private, no-cache",
 	"getContract":  "public, no-cache",
+	"getLinks":     "public, max-age=60",
+	"getResolver":  "public, max-age=86400",
 
 	"listAuthorities": "public, no-cache",
 	"getAuthority":    "public, no-cache",

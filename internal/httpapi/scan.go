@@ -44,6 +44,9 @@ func (s *server) scan(c *fiber.Ctx) error {
 	if ref.Lot != "" && ref.Serial != "" {
 		k.operation = "scanUnitOfLot"
 	}
+	if linkType, set := wanted(c); set || linkType != "" {
+		return s.resolveLink(c, k, ref, linkType)
+	}
 	html, err := s.negotiate(c)
 	if err != nil {
 		return err
@@ -53,6 +56,7 @@ func (s *server) scan(c *fiber.Ctx) error {
 		return err
 	}
 	req.Ref = ref
+	c.Set(fiber.HeaderLink, s.linkHeader(ref))
 	a, err := s.tenant(k).Scanner.Scan(c.UserContext(), req)
 	if err != nil {
 		return err
@@ -138,24 +142,29 @@ func (s *server) negotiate(c *fiber.Ctx) (html bool, err error) {
 // A seller's key is another matter: it says in which tenant to look, and a scan with one that is not known or not for this is refused.
 func (s *server) scanRequest(c *fiber.Ctx, k *call) (trace.ScanRequest, error) {
 	req := trace.ScanRequest{Lang: requestLang(c), Place: place(c.Query("place")), Preview: preview(c)}
-	if k.token == "" { // nobody has looked yet
-		err := s.authenticate(c.UserContext(), c, &scanAnyhow, k)
-		if err == nil {
-			err = s.permitTest(c.UserContext(), &scanAnyhow, k)
-		}
-		if err != nil && schemeOf(bearer(c)) == schemeSeller {
-			return req, err
-		}
-		if err != nil {
-			s.deps.Log.WarnContext(c.UserContext(), "scan not recorded: the device is not known", "request_id", k.id, "error", err)
-			req.Preview = true
-		}
+	switch err := s.whoScans(c, k); {
+	case err != nil && schemeOf(bearer(c)) == schemeSeller:
+		return req, err
+	case err != nil:
+		s.deps.Log.WarnContext(c.UserContext(), "scan not recorded: the device is not known", "request_id", k.id, "error", err)
+		req.Preview = true
 	}
 	req.Device = k.device
 	if req.Device == "" {
 		req.Visitor = s.visitor(c, req.Preview)
 	}
 	return req, nil
+}
+
+// whoScans finds out whose token came with a request to a scan path, unless somebody has already.
+func (s *server) whoScans(c *fiber.Ctx, k *call) error {
+	if k.token != "" {
+		return nil
+	}
+	if err := s.authenticate(c.UserContext(), c, &scanAnyhow, k); err != nil {
+		return err
+	}
+	return s.permitTest(c.UserContext(), &scanAnyhow, k)
 }
 
 // scanAnyhow is what the scan paths ask for: a device's token, which may be missing or unknown, or a seller's key.

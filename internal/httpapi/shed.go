@@ -9,6 +9,7 @@ import (
 	gauges "runtime/metrics"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -40,11 +41,14 @@ type shedder struct {
 	asked    atomic.Int64  // when the meter was asked last, in Unix nanoseconds
 	pressure atomic.Uint64 // the bits of a float64: the share of memory that is in use
 	budget   atomic.Int64  // bytes of bodies that may be under way
-	bodies   atomic.Int64  // bytes of bodies that are
+	bodies   atomic.Int64  // bytes of bodies that are; written under mu
+
+	mu   sync.Mutex
+	held map[rateID]int64 // of them, by caller; those that hold any
 }
 
 func newShedder(m Meter) *shedder {
-	s := &shedder{meter: m}
+	s := &shedder{meter: m, held: map[rateID]int64{}}
 	s.budget.Store(maxBodies)
 	return s
 }
@@ -74,16 +78,45 @@ func (s *shedder) measure() {
 	s.budget.Store(int64(min(max(limit/bodyShare, minBodies), maxBodies)))
 }
 
-// reserve takes n bytes for a body before they are read; release gives them back.
-func (s *shedder) reserve(n int64) bool {
-	if s.bodies.Add(n) <= s.budget.Load() {
-		return true
+// The outcomes of reserve.
+type reserved int
+
+const (
+	reservedAll   reserved = iota
+	reservedShare          // the caller has as much under way as leaves room for others
+	reservedNone           // all callers together have
+)
+
+// reserve takes n bytes for a body of a caller before they are read; release gives them back. No caller may have more under way than is left
+// for others: alone it gets half of the budget, and with every caller that comes the share of each shrinks, so that there is room for the next
+// however many they are and whatever one of them sends. (The dynamic threshold of Choudhury and Hahne, "Dynamic queue length thresholds for
+// shared-memory packet switches", with a factor of one.)
+func (s *shedder) reserve(who rateID, n int64) reserved {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left := s.budget.Load() - s.bodies.Load()
+	own := s.held[who]
+	switch {
+	case n == 0: // nothing to give back either
+		return reservedAll
+	case n > left:
+		return reservedNone
+	case own > 0 && own+n > left: // one body is let in wherever it fits
+		return reservedShare
 	}
-	s.bodies.Add(-n)
-	return false
+	s.held[who] = own + n
+	s.bodies.Add(n)
+	return reservedAll
 }
 
-func (s *shedder) release(n int64) { s.bodies.Add(-n) }
+func (s *shedder) release(who rateID, n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held[who] -= n; s.held[who] <= 0 {
+		delete(s.held, who)
+	}
+	s.bodies.Add(-n)
+}
 
 // processMeter measures this process: what lives on the heap and what the stacks take. Garbage is not counted: the collector sees to it that
 // it stays within its limit. The limit is GOMEMLIMIT, or else nine tenths of what the process's control group may have.

@@ -60,28 +60,57 @@ func TestBodyBudget(t *testing.T) {
 	t.Parallel()
 	g := &gauge{}
 	s := newShedder(g)
-	if !s.reserve(maxBodies) || s.reserve(1) {
-		t.Error("without a limit the budget is maxBodies")
+	who := rateID{1}
+	fills := func(budget int64) {
+		t.Helper()
+		if s.reserve(who, budget+1) != reservedNone || s.reserve(who, budget) != reservedAll || s.reserve(rateID{2}, 1) != reservedNone {
+			t.Errorf("the budget is not %d", budget)
+		}
 	}
-	s.release(maxBodies)
+	fills(maxBodies) // without a limit
+	s.release(who, maxBodies)
 	g.limit.Store(64 * minBodies)
 	s.allows(costScan, time.Unix(1, 0))
-	if !s.reserve(4*minBodies) || s.reserve(1) {
-		t.Error("the budget is a sixteenth of the memory")
-	}
+	fills(4 * minBodies) // a sixteenth of the memory
 	g.used.Store(61 * minBodies)
 	if s.allows(costScan, time.Unix(2, 0)) {
 		t.Error("bodies under way do not count")
 	}
-	s.release(4 * minBodies)
-	if !s.allows(costScan, time.Unix(3, 0)) || s.bodies.Load() != 0 {
+	s.release(who, 4*minBodies)
+	if !s.allows(costScan, time.Unix(3, 0)) || s.bodies.Load() != 0 || len(s.held) != 0 {
 		t.Error("bodies that were released count")
 	}
 	g.limit.Store(1 << 20)
 	g.used.Store(0)
 	s.allows(costScan, time.Unix(4, 0))
-	if !s.reserve(minBodies) {
-		t.Error("there is always room for a few bodies")
+	fills(minBodies) // there is always room for a few
+}
+
+// One caller gets half of the budget; so many callers that each send without end get the same, and the next one still gets in.
+func TestBodySharing(t *testing.T) {
+	t.Parallel()
+	for _, callers := range []int{1, 2, 3, 7, 15} {
+		s := newShedder(&gauge{})
+		const piece = maxBodies / 1024
+		for going := true; going; {
+			going = false
+			for who := range callers {
+				going = s.reserve(rateID{byte(who)}, piece) == reservedAll || going
+			}
+		}
+		fair := int64(maxBodies / (callers + 1))
+		for who := range callers {
+			id := rateID{byte(who)}
+			if got := s.held[id]; got < fair-2*piece || got > fair+2*piece {
+				t.Errorf("%d callers: %d has %d, a fair share is %d", callers, who, got, fair)
+			}
+			if s.reserve(id, piece) != reservedShare {
+				t.Errorf("%d callers: one more of %d's", callers, who)
+			}
+		}
+		if s.reserve(rateID{255}, fair-2*int64(callers)*piece) != reservedAll {
+			t.Errorf("%d callers leave no room for another", callers)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ type Tenant struct {
 	Catalogue Catalogue
 	Codes     Codes
 	Capture   Capture
+	Links     Links
 	Events    Events
 }
 
@@ -24,11 +25,15 @@ func (s *server) tenant(k *call) Tenant {
 		return k.sandbox
 	}
 	v := &s.deps.Services
-	return Tenant{Scanner: v.Scanner, Catalogue: v.Catalogue, Codes: v.Codes, Capture: v.Capture, Events: v.Events}
+	return Tenant{Scanner: v.Scanner, Catalogue: v.Catalogue, Codes: v.Codes, Capture: v.Capture, Events: v.Events, Links: v.Links}
 }
 
 // testActions are the actions that have a test tenant to be done on, and the reading of the firm's own record.
-var testActions = []access.Action{access.PublicRead, access.CatalogueWrite, access.CodesIssue, access.EventsCapture, access.EventsRead, access.FirmRead}
+var testActions = []access.Action{
+	access.PublicRead, access.CatalogueWrite, access.CodesIssue, access.CodesRead, access.CodesPrint, access.CodesVoid, access.EventsCapture,
+	access.EventsRead,
+	access.FirmRead, access.JobSelf,
+}
 
 // permitTest holds test keys to what has a test tenant, since a key that lies about in a test system must not give out live keys, and opens
 // the tenant of the key's firm. It is the one place where that is decided: a test key that has not passed here has no world at all.

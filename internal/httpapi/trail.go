@@ -75,6 +75,7 @@ func traceOf(r *access.Rule, method string) access.Trace {
 // subjects are what the first part of a path under /v1 holds.
 var subjects = map[string]string{
 	"warnings": "warning", "approvals": "approval", "operators": "operator", "authorities": "authority", "firms": "firm", "cases": "case",
+	"codes": "code", "jobs": "job",
 	"audit": "audit", "operator": ownSubject, "sessions": ownSubject,
 }
 
@@ -127,7 +128,7 @@ func (s *server) traced(ctx context.Context, c *fiber.Ctx, op *operation, k *cal
 		if err := handle(c, k); err != nil {
 			return err
 		}
-		e.Phase = phaseRead
+		e.Phase, e.Why = phaseRead, k.change.Why
 		return s.record(ctx, e)
 	}
 	var err error

@@ -323,6 +323,8 @@ var notPersonal = map[string]string{
 	"seller_keys replaced_by": "another key",
 	"authorities bodies.from": "a day",
 	"firms agent":             "a firm",
+	"label_prints by":         "a key",
+	"units voided.by":         "a key",
 }
 
 func TestWhatLooksPersonalIsInTheMap(t *testing.T) {

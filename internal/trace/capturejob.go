@@ -25,8 +25,8 @@ import (
 // leaves a capture that is begun again before the decision, and finished after it. Proceed: each event stands for itself, and the capture document
 // says how far it came, with what was refused so far.
 
-// JobKind is the kind of the jobs that capture documents.
-const JobKind = "capture"
+// CaptureJobKind is the kind of the jobs that capture documents.
+const CaptureJobKind = "capture"
 
 // The purpose of the documents that wait for their capture.
 const blobPurpose = "captures"
@@ -106,15 +106,15 @@ type captureInput struct {
 
 func (s *Service) enqueue(ctx context.Context, id string, d *captureDoc) error {
 	_, err := s.deps.Jobs.Enqueue(ctx, job.New{
-		ID: jobID(id, d), Kind: JobKind, Owner: job.Firm(d.Firm, s.deps.tenant), Input: captureInput{id},
+		ID: jobID(id, d), Kind: CaptureJobKind, Owner: job.Firm(d.Firm, s.deps.tenant), Input: captureInput{id},
 	})
 	return err
 }
 
 func jobID(id string, d *captureDoc) string { return fmt.Sprintf("capture/%s/%d", id, d.Attempt) }
 
-// RunCapture is the runner of the jobs.
-func (s *Service) RunCapture(ctx context.Context, r *job.Run) (any, error) {
+// runCapture is the runner of the jobs.
+func (s *Service) runCapture(ctx context.Context, r *job.Run) (any, error) {
 	var in captureInput
 	if err := r.Input(&in); err != nil {
 		return nil, err

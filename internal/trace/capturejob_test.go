@@ -50,12 +50,12 @@ func (b *jobbing) run(id string, die func(ctx context.Context, r *job.Run) conte
 	b.t.Helper()
 	ctx, stop := context.WithTimeout(b.t.Context(), time.Minute)
 	defer stop()
-	b.jobs.Register(JobKind, func(ctx context.Context, r *job.Run) (any, error) {
+	b.jobs.Register(CaptureJobKind, func(ctx context.Context, r *job.Run) (any, error) {
 		defer stop()
 		if die != nil {
 			ctx = die(ctx, r)
 		}
-		return b.RunCapture(ctx, r)
+		return b.runCapture(ctx, r)
 	})
 	must(b.t, b.jobs.Run(ctx))
 	got, err := b.CaptureJob(b.t.Context(), b.maker.ID, id)

@@ -78,6 +78,11 @@ func (c *chain) void() bool {
 	return c.decommissioned || c.unit != nil && c.unit.State == UnitVoid
 }
 
+// dormant says that the code was issued here and no confirmed event tells of a unit that bears it: as far as anybody has said, its label is on no goods.
+func (c *chain) dormant() bool {
+	return c.askedLevel == gs1.Unit && c.unit != nil && c.unit.State == UnitIssued && !c.commissioned && c.shares
+}
+
 func (c *chain) sale() string {
 	if c.sold == "" {
 		return SaleUnsold

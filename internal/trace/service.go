@@ -78,11 +78,14 @@ type Service struct {
 	products *store.Collection[Product]
 	lots     *store.Collection[Lot]
 	units    *store.Collection[Unit]
+	batches  *store.Collection[Batch]
+	prints   *store.Collection[Print]
 	foreign  *store.Collection[ForeignCode]
 	events   *store.Collection[eventDoc]
 	raws     *store.Collection[rawDoc]
 	captures *store.Collection[captureDoc]
 	scans    *store.Collection[scanDoc]
+	links    *store.Collection[LinkSet]
 	spoken   *store.Collection[spokenDoc]
 	plans    *store.Collection[planDoc]
 	deps     Deps
@@ -102,11 +105,13 @@ const (
 	byInput = "input"
 	byUnit  = "unit"
 	byState = "state"
+	byFirm  = "firm"
+	byBatch = "batch"
+	byRef   = "ref"
 
 	byAspect = "aspect" // events by what queries ask for, in event time
 	byRecord = "record" // events by who may see them, in record time
 	byValue  = "value"
-	byFirm   = "firm"
 )
 
 // Open declares the collections and rebuilds indexes that changed.
@@ -150,6 +155,8 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 		}}})
 		return err
 	})
+	open(func() (err error) { s.batches, err = store.Open(ctx, deps.Engine, batchDef); return err })
+	open(func() (err error) { s.prints, err = store.Open(ctx, deps.Engine, printDef); return err })
 	open(func() (err error) { s.events, err = store.Open(ctx, deps.Engine, eventDef); return err })
 	open(func() (err error) {
 		s.raws, err = store.Open(ctx, deps.Engine, store.Def[rawDoc]{Name: "epcis_raw"})
@@ -164,6 +171,7 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 	open(func() (err error) { s.plans, err = store.Open(ctx, deps.Engine, planDef); return err })
 	open(func() (err error) { s.spoken, err = store.Open(ctx, deps.Engine, spokenDef); return err })
 	open(func() (err error) { s.scans, err = store.Open(ctx, deps.Engine, scanDef); return err })
+	open(func() (err error) { s.links, err = store.Open(ctx, deps.Engine, linkDef); return err })
 	if err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
 	}

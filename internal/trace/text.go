@@ -95,6 +95,16 @@ var findingTexts = map[string]struct{ title, text, todo say }{
 		say{"标签已销毁或从未使用，不应出现在商品上。", "Its label was destroyed or never used and should not be on a product."},
 		say{"不要购买，请店员核查，也可以举报。", "Do not buy it; ask the staff to check. You can also report it."},
 	},
+	"not_activated": {
+		say{"尚未登记贴标", "Not yet reported as put on goods"},
+		say{"此码已发放，但企业还没有登记贴在商品上。标签可能刚刚贴好，登记尚未上传。", "The code was issued, but the firm has not reported yet that its label is on goods. It may have been put on just now."},
+		say{"如有疑问，请店员核查。", "If in doubt, ask the staff."},
+	},
+	"scanned_unlabelled": {
+		say{"尚未登记贴标，却已多次被扫", "Scanned several times though not reported as put on goods"},
+		say{"企业还没有登记此码贴在商品上，已有多人扫过。标签可能外流，也可能是登记迟了。", "Several people have scanned it, though the firm has not reported that its label is on goods. The label may have got into other hands, or the report is late."},
+		say{"请店员核查后再决定。", "Ask the staff to check before you decide."},
+	},
 	"duty_free_sold": {
 		say{"已作为离岛免税品售出", "Sold duty-free to a traveller"},
 		say{"离岛免税品只供旅客自用，再次销售是违法行为，由海关查处。", "Duty-free goods are for the traveller's own use. Reselling them is illegal; customs handles reports."},

@@ -41,8 +41,8 @@ type UnitState string
 
 // The states of a unit's code.
 const (
-	UnitIssued UnitState = "issued" // printed, not yet commissioned
-	UnitActive UnitState = "active" // commissioned
+	UnitIssued UnitState = "issued" // printed; active, once a confirmed event says that the label is on goods, which is derived when it is read
+	UnitActive UnitState = "active" // never stored; see Service.StateOf
 	UnitVoid   UnitState = "void"   // withdrawn: the label was destroyed or never used
 )
 
@@ -55,6 +55,7 @@ type Unit struct {
 	State  UnitState `json:"state"`
 	Batch  string    `json:"batch,omitempty"` // the issue request that made it
 	Issued time.Time `json:"issued"`
+	Voided *Voiding  `json:"voided,omitempty"` // why it is void
 }
 
 // Ref is the unit's identity.

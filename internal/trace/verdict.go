@@ -28,12 +28,13 @@ const (
 	manyScanners          = 10
 	manyCities            = 3
 	manyScannersAfterSale = 5
+	manyBeforeActivation  = 3 // a label that is on no goods yet is scanned by those who print it
 )
 
 // severity orders findings, worst first.
 var severity = map[string]int{
 	"recall": 0, "warning": 10, "void": 40, "lot_mismatch": 41, "sold_twice": 42, "far_apart": 43, "many_scanners": 44,
-	"possible": 50, "expired": 55, "code_unknown": 60, "product_unknown": 60, "lot_unknown": 61, "unit_unknown": 62, "duty_free_sold": 70, "notice": 80,
+	"possible": 50, "expired": 55, "code_unknown": 60, "product_unknown": 60, "lot_unknown": 61, "unit_unknown": 62, "duty_free_sold": 70, "scanned_unlabelled": 72, "not_activated": 75, "notice": 80,
 }
 
 func (f *facts) verdict() *Answer {
@@ -112,6 +113,11 @@ func (f *facts) codeFindings() []string {
 	if unit && c.knownUnit() {
 		add(f.seen.visitors >= manyScanners && f.seen.cities >= manyCities || f.seen.afterSale >= manyScannersAfterSale, "many_scanners")
 		add(f.seen.near, "far_apart")
+	}
+	if c.dormant() {
+		many := f.seen.visitors >= manyBeforeActivation
+		add(many, "scanned_unlabelled")
+		add(!many, "not_activated")
 	}
 	add(c.sale() == SaleSoldDutyFree, "duty_free_sold")
 	add(c.lot != nil && c.lot.Expires != "" && c.lot.Expires < f.now.In(hainan).Format(time.DateOnly), "expired")

@@ -50,6 +50,7 @@ type Engine struct {
 	busy    time.Duration
 	now     clock.Now
 	sync    string        // the writer's PRAGMA synchronous; FULL but in the test of the durability checker
+	deletes string        // the writer's PRAGMA secure_delete; ON but in the test of the search for what was deleted
 	reading chan struct{} // one element for each read under way
 	writer  *writer
 
@@ -82,11 +83,11 @@ func Open(ctx context.Context, path string, opts ...Option) (*Engine, error) {
 		return nil, fmt.Errorf("sqlite: %s: %w", path, err)
 	}
 	e := &Engine{
-		path:  abs,
-		dsn:   (&url.URL{Scheme: "file", Path: filepath.ToSlash(abs)}).String(),
-		busy:  defaultBusy,
-		now:   time.Now,
-		sync:  "FULL",
+		path: abs,
+		dsn:  (&url.URL{Scheme: "file", Path: filepath.ToSlash(abs)}).String(),
+		busy: defaultBusy,
+		now:  time.Now,
+		sync: "FULL", deletes: "ON",
 		colls: map[string]*collection{},
 		wakes: map[string][]chan struct{}{},
 	}
@@ -129,16 +130,19 @@ func (e *Engine) dialWriter() (*conn, error) {
 		"_dqs":          {"0"},
 		"_error_rc":     {"1"},
 		"_pragma": {fmt.Sprintf("cache_size(-%d)", writerCacheKiB), fmt.Sprintf("wal_autocheckpoint(%d)", checkpointPages),
-			fmt.Sprintf("journal_size_limit(%d)", checkpointPages*pageSize),
+			fmt.Sprintf("journal_size_limit(%d)", checkpointPages*pageSize), "secure_delete(" + e.deletes + ")",
 		},
 	}
 	c, err := dial(e.dsn + "?" + q.Encode())
 	if err != nil {
 		return nil, err
 	}
-	want := map[string]driver.Value{"journal_mode": "wal", "synchronous": int64(2)}
+	want := map[string]driver.Value{"journal_mode": "wal", "synchronous": int64(2), "secure_delete": int64(1)}
 	if e.sync == "OFF" {
 		want["synchronous"] = int64(0)
+	}
+	if e.deletes == "OFF" {
+		want["secure_delete"] = int64(0)
 	}
 	for pragma, value := range want {
 		row, err := c.one("PRAGMA " + pragma)

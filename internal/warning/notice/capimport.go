@@ -15,7 +15,7 @@ import (
 
 	"github.com/haisu-trace/haisu/internal/lang"
 	"github.com/haisu-trace/haisu/internal/store"
-	"github.com/haisu-trace/haisu/internal/warning/cap"
+	"github.com/haisu-trace/haisu/internal/warning/capalert"
 )
 
 // The longest texts that are taken out of a CAP message, in characters; the original has all of them.
@@ -27,7 +27,7 @@ const (
 // ImportCAP reads one message of the Common Alerting Protocol, 1.1 or 1.2. An Update or Cancel takes the messages that it references off the
 // lists, whichever of them comes in first; a Cancel itself is on none. Importing a message again changes nothing. A message that is valid
 // and not meant for the public in earnest (an exercise, a test, a restricted one, an acknowledgement) is rejected in the report. What is no
-// valid message is the error of cap.Decode.
+// valid message is the error of capalert.Decode.
 func (s *Service) ImportCAP(ctx context.Context, r io.Reader) (ImportReport, error) {
 	return s.importCAP(ctx, r, false)
 }
@@ -38,11 +38,11 @@ func (s *Service) CheckCAP(ctx context.Context, r io.Reader) (ImportReport, erro
 }
 
 func (s *Service) importCAP(ctx context.Context, r io.Reader, dry bool) (ImportReport, error) {
-	data, err := io.ReadAll(io.LimitReader(r, cap.MaxBytes+1))
+	data, err := io.ReadAll(io.LimitReader(r, capalert.MaxBytes+1))
 	if err != nil {
 		return ImportReport{}, fmt.Errorf("read the message: %w", err)
 	}
-	a, err := cap.Decode(bytes.NewReader(data))
+	a, err := capalert.Decode(bytes.NewReader(data))
 	if err != nil {
 		return ImportReport{}, err
 	}
@@ -100,13 +100,13 @@ func capID(reference string) string {
 	return CAP + "/" + hex.EncodeToString(sum[:16])
 }
 
-func noticeOf(a *cap.Alert, data []byte) (Notice, error) {
+func noticeOf(a *capalert.Alert, data []byte) (Notice, error) {
 	switch {
-	case a.Status != cap.Actual:
+	case a.Status != capalert.Actual:
 		return Notice{}, fmt.Errorf("the status is %s: not meant in earnest", a.Status)
-	case a.Scope != cap.Public:
+	case a.Scope != capalert.Public:
 		return Notice{}, fmt.Errorf("the scope is %s: not for the public", a.Scope)
-	case !slices.Contains([]string{cap.MsgAlert, cap.MsgUpdate, cap.MsgCancel}, a.MsgType):
+	case !slices.Contains([]string{capalert.MsgAlert, capalert.MsgUpdate, capalert.MsgCancel}, a.MsgType):
 		return Notice{}, fmt.Errorf("a message of the type %s warns of nothing", a.MsgType)
 	}
 	original, err := json.Marshal(capOriginal(data))
@@ -115,7 +115,7 @@ func noticeOf(a *cap.Alert, data []byte) (Notice, error) {
 	}
 	key := a.Reference().Key()
 	n := Notice{
-		ID: capID(key), Source: CAP, Number: cut(a.Identifier, 200), Reference: key, Cancels: a.MsgType == cap.MsgCancel, Original: original,
+		ID: capID(key), Source: CAP, Number: cut(a.Identifier, 200), Reference: key, Cancels: a.MsgType == capalert.MsgCancel, Original: original,
 	}
 	for _, r := range a.References {
 		if k := r.Key(); k != key {
@@ -147,7 +147,7 @@ func noticeOf(a *cap.Alert, data []byte) (Notice, error) {
 }
 
 // take reads the parameters that name goods. The standard has no names for them; these are what senders write.
-func (n *Notice) take(parameters []cap.Value) {
+func (n *Notice) take(parameters []capalert.Value) {
 	for _, p := range parameters {
 		switch strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "").Replace(p.Name)) {
 		case "gtin", "gtins", "ean", "upc", "barcode", "barcodes":

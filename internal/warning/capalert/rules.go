@@ -1,4 +1,4 @@
-package cap
+package capalert
 
 import (
 	"fmt"

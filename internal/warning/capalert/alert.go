@@ -1,6 +1,6 @@
-// Package cap reads messages of the Common Alerting Protocol (OASIS CAP 1.2, and the 1.1 that many senders still write). It does no I/O of
+// Package capalert reads messages of the Common Alerting Protocol (OASIS CAP 1.2, and the 1.1 that many senders still write). It does no I/O of
 // its own: no entity, schema or stylesheet that a message names is ever fetched.
-package cap
+package capalert
 
 import (
 	"strings"

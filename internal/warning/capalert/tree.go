@@ -1,9 +1,8 @@
-package cap
+package capalert
 
 import (
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -91,10 +90,6 @@ func (rd *reader) line() int {
 	return line
 }
 
-func (rd *reader) refuse(code, format string, args ...any) error {
-	return fault.New(fault.Malformed, code, "line %d: %s", rd.line(), fmt.Sprintf(format, args...))
-}
-
 // token gives the next token that matters. A document type is refused as it comes: it could name files and addresses to fetch, or entities
 // that unfold without end.
 func (rd *reader) token() (xml.Token, error) {
@@ -108,7 +103,7 @@ func (rd *reader) token() (xml.Token, error) {
 		}
 		switch t.(type) {
 		case xml.Directive:
-			return nil, rd.refuse("cap_doctype", "a document type declaration has no place in a CAP message")
+			return nil, fault.New(fault.Malformed, "cap_doctype", "line %d: a document type declaration has no place in a CAP message", rd.line())
 		case xml.Comment, xml.ProcInst:
 			continue
 		}
@@ -122,7 +117,7 @@ func (rd *reader) document() (*element, error) {
 		t, err := rd.token()
 		if errors.Is(err, io.EOF) {
 			if root == nil {
-				return nil, rd.refuse("cap_syntax", "there is no alert here")
+				return nil, fault.New(fault.Malformed, "cap_syntax", "line %d: there is no alert here", rd.line())
 			}
 			return root, nil
 		}
@@ -132,10 +127,10 @@ func (rd *reader) document() (*element, error) {
 		switch t := t.(type) {
 		case xml.StartElement:
 			if root != nil {
-				return nil, rd.refuse("cap_syntax", "something follows the end of the alert")
+				return nil, fault.New(fault.Malformed, "cap_syntax", "line %d: something follows the end of the alert", rd.line())
 			}
 			if namespaces[t.Name.Space] == "" || t.Name.Local != "alert" {
-				return nil, rd.refuse("cap_not_cap", "this is no alert of CAP 1.1 or 1.2 but <%.60s> of %.100q", t.Name.Local, t.Name.Space)
+				return nil, fault.New(fault.Malformed, "cap_not_cap", "line %d: this is no alert of CAP 1.1 or 1.2 but <%.60s> of %.100q", rd.line(), t.Name.Local, t.Name.Space)
 			}
 			rd.space = t.Name.Space
 			if root, err = rd.element(t, 1); err != nil {
@@ -143,7 +138,7 @@ func (rd *reader) document() (*element, error) {
 			}
 		case xml.CharData:
 			if strings.TrimSpace(string(t)) != "" {
-				return nil, rd.refuse("cap_syntax", "there is text outside the alert")
+				return nil, fault.New(fault.Malformed, "cap_syntax", "line %d: there is text outside the alert", rd.line())
 			}
 		}
 	}
@@ -155,7 +150,7 @@ func (rd *reader) element(start xml.StartElement, depth int) (*element, error) {
 		return nil, fault.New(fault.TooLarge, "cap_too_large", "line %d: the message has more than %d elements", rd.line(), maxElements)
 	}
 	if depth > maxDepth {
-		return nil, rd.refuse("cap_not_cap", "<%.60s> stands too deep", start.Name.Local)
+		return nil, fault.New(fault.Malformed, "cap_not_cap", "line %d: <%.60s> stands too deep", rd.line(), start.Name.Local)
 	}
 	e := &element{name: start.Name.Local, line: rd.line()}
 	var text strings.Builder
@@ -174,7 +169,7 @@ func (rd *reader) element(start xml.StartElement, depth int) (*element, error) {
 				continue
 			}
 			if t.Name.Space != rd.space {
-				return nil, rd.refuse("cap_not_cap", "<%.60s> of %.100q has no place in a CAP message", t.Name.Local, t.Name.Space)
+				return nil, fault.New(fault.Malformed, "cap_not_cap", "line %d: <%.60s> of %.100q has no place in a CAP message", rd.line(), t.Name.Local, t.Name.Space)
 			}
 			kid, err := rd.element(t, depth+1)
 			if err != nil {
