@@ -36,34 +36,8 @@ func rights(who *access.Service) press.Rights {
 		if err != nil {
 			return err
 		}
-		return access.Allow(&p, access.Action(q.Action), access.Target{Authority: q.Authority, Class: q.Class, Level: q.Level, Second: q.Second})
+		return access.Allow(&p, access.Action(q.Action), access.Target{Authority: q.Authority, Class: q.Class, Level: q.Grade.Level, Recall: q.Grade.Recall, Second: q.Second})
 	}
-}
-
-// enroller is what the pages behind one-time links use. It keeps in the audit trail what they do.
-type enroller struct {
-	*access.Service
-	trail *audit.Service
-}
-
-func (e enroller) ConfirmEnrolment(ctx context.Context, token, code string) (access.Enrolment, error) {
-	done, err := e.Service.ConfirmEnrolment(ctx, token, code)
-	if err != nil {
-		return done, err
-	}
-	return done, e.trail.Record(ctx, audit.Entry{
-		Actor: "operator:" + done.Login, Action: "confirmEnrolment", Subject: "operator/" + done.Login, Phase: audit.Done,
-	})
-}
-
-func (e enroller) AcceptInvitation(ctx context.Context, token, label string) (access.AcceptedInvitation, error) {
-	a, err := e.Service.AcceptInvitation(ctx, token, label)
-	if err != nil {
-		return a, err
-	}
-	return a, e.trail.Record(ctx, audit.Entry{
-		Actor: "seller:" + a.Firm + "/" + a.Live.ID, Action: "acceptInvitation", Subject: "firm/" + a.Firm, Phase: audit.Done,
-	})
 }
 
 // openProvider is the OpenID provider of the settings; nil without one. It is asked at the first sign-in.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/haisu-trace/haisu/internal/access"
@@ -28,7 +29,8 @@ type demonstration struct {
 // logins are the demonstration's way in. They are kept in DATA_DIR, mode 0600, since the store has hashes only.
 type logins struct {
 	Officer    login  `json:"officer"`
-	Second     login  `json:"second"` // agrees to what the first asks to publish, and administers
+	Second     login  `json:"second"`        // agrees to what the first asks to publish, takes in firms and reads the audit trail
+	Admin      login  `json:"administrator"` // lets others in, and publishes nothing
 	SellerFirm string `json:"seller_firm"`
 	SellerKey  string `json:"seller_key"`
 }
@@ -106,8 +108,11 @@ func (a *app) demoLogins(ctx context.Context, seller string) (logins, error) {
 	if l.Officer, err = a.demoOperator(ctx, "演示员 Demo Officer", access.Officer, access.Publisher); err != nil {
 		return l, err
 	}
-	l.Second, err = a.demoOperator(ctx, "复核员 Demo Second Officer", access.Publisher, access.Registrar, access.Administrator, access.Auditor)
+	l.Second, err = a.demoOperator(ctx, "复核员 Demo Second Officer", access.Publisher, access.Registrar, access.Auditor)
 	if err != nil {
+		return l, err
+	}
+	if l.Admin, err = a.demoOperator(ctx, "管理员 Demo Administrator", access.Administrator); err != nil {
 		return l, err
 	}
 	if _, l.SellerKey, err = a.access.AddKey(ctx, access.NewKey{Firm: seller, Label: "demonstration", By: "demonstration"}); err != nil {
@@ -121,9 +126,11 @@ func (a *app) demoLogins(ctx context.Context, seller string) (logins, error) {
 
 func (a *app) demoOperator(ctx context.Context, name string, roles ...access.Role) (login, error) {
 	l := login{Login: "demo-" + clock.Token(3), Password: clock.Token(10)}
-	e, err := a.access.AddOperator(ctx, access.NewOperator{
-		Login: l.Login, Name: name, Authority: demoAuthority, Roles: roles, Level: warning.Red, Password: l.Password,
-	})
+	n := access.NewOperator{Login: l.Login, Name: name, Authority: demoAuthority, Roles: roles, Password: l.Password}
+	if slices.Contains(roles, access.Publisher) {
+		n.Level = warning.Red
+	}
+	e, err := a.access.AddOperator(ctx, n)
 	l.TOTPSecret = e.TOTPSecret
 	return l, err
 }
@@ -162,6 +169,7 @@ func printStart(out io.Writer, publicURL string, d *demonstration) {
 		}
 		show("officer's login", d.logins.Officer)
 		show("second officer's", d.logins.Second)
+		show("administrator's", d.logins.Admin)
 		p("  key of seller %-6s %s\n", d.logins.SellerFirm, d.logins.SellerKey)
 		p("\nThis is demonstration data; these logins are good on this machine only.\n")
 	}

@@ -128,6 +128,8 @@ func (a *app) server(ctx context.Context, publicURL string, guard *httpapi.Guard
 	if err != nil {
 		return nil, err
 	}
+	trail := httpapi.TrailOf(a.trail.Begin, a.trail.Record)
+	links := httpapi.OneTimeLinks{Trail: trail, Enrolments: a.access, Invitations: a.access, Log: a.log}
 	font, err := a.openLabelFont(ctx)
 	if err != nil {
 		return nil, err
@@ -137,10 +139,10 @@ func (a *app) server(ctx context.Context, publicURL string, guard *httpapi.Guard
 		Version:   version(), PublicURL: publicURL, Log: a.log, Metrics: a.metrics, TrustedProxies: a.cfg.TrustedProxies, Guard: guard,
 		Page: pages, Forms: web.FormPaths,
 		Pages: pages.Routes(web.Sources{
-			PublicURL: publicURL, Warnings: a.warnings, Finder: finder, Demo: demo.units(), Enroller: enroller{a.access, a.trail},
+			PublicURL: publicURL, Warnings: a.warnings, Finder: finder, Demo: demo.units(), Enroller: links,
 		}),
 		Services: httpapi.Services{
-			Trail: httpapi.TrailOf(a.trail.Begin, a.trail.Record), Audit: trailReader{a.trail, a.vault},
+			Trail: trail, Audit: trailReader{a.trail, a.vault},
 			Authenticator: a.access, Sessions: a.access, CSRF: a.access, Account: a.access, Credentials: a.access, Enrolments: a.access,
 			Operators: a.access, Provider: provider, Identities: a.access, Keys: a.access, Invitations: a.access,
 			Authorities: a.bodies, Bodies: a.bodies, Firms: a.firms, Registry: a.firms,

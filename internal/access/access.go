@@ -45,6 +45,8 @@ type Principal struct {
 	Firm   string  // sellers
 	Scopes []Scope // sellers
 	Test   bool    // sellers: the key is for the firm's test tenant
+
+	NotAfter time.Time // sellers: when the key ends; zero: until somebody ends it
 }
 
 // Has says whether an operator has a role.
@@ -176,7 +178,10 @@ func (s *Service) time() time.Time { return s.now().UTC().Truncate(time.Millisec
 
 // principal is what an operator is now. An authority that is not known any more leaves an operator nobody to act for.
 func (s *Service) principal(ctx context.Context, login string, o *operator) (Principal, error) {
-	p := Principal{Kind: KindOperator, ID: login, Name: o.Name, Roles: o.Roles, Authority: o.Authority, Classes: []string{AllClasses}, Level: o.Level}
+	p := Principal{Kind: KindOperator, ID: login, Name: o.Name, Roles: held(o.Roles), Authority: o.Authority, Classes: []string{AllClasses}, Level: o.Level}
+	if !p.Has(Publisher) {
+		p.Level = ""
+	}
 	if s.authorities == nil {
 		return p, nil
 	}

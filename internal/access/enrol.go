@@ -135,6 +135,13 @@ func (s *Service) link(ctx context.Context, token string, kinds ...string) (stor
 	return d, err
 }
 
+// LinkOwner says to whom a link that is good was given: an operator's login ("" for the first administrator, until the enrolment has begun), or a
+// firm. Who uses it is known by that before anything is done. NotFound (link_unknown).
+func (s *Service) LinkOwner(ctx context.Context, token string) (login, firm string, err error) {
+	d, err := s.link(ctx, token, linkOperator, linkFirst, linkFirm)
+	return d.V.Login, d.V.Firm, err
+}
+
 // InviteOperator adds an operator who has no password yet, or gives one who has none, and is to have the same rights, a new link in place of the
 // one before. The link makes the password and the second factor, while the operator stands as it did when the link was given. Invalid;
 // Conflict (login_taken, operator_disabled).

@@ -32,7 +32,9 @@ type sellerKey struct {
 	Hash       string    `json:"hash"`
 	Created    time.Time `json:"created"`
 	CreatedBy  string    `json:"created_by,omitempty"` // actor, as the audit trail names it
-	NotAfter   time.Time `json:"not_after,omitzero"`
+	NotAfter   time.Time `json:"not_after,omitzero"`   // as it was given; the keys in its place have it too
+	Rotated    time.Time `json:"rotated,omitzero"`
+	Until      time.Time `json:"until,omitzero"` // the end of the overlap, once it was rotated
 	Ended      time.Time `json:"ended,omitzero"`
 	EndedBy    string    `json:"ended_by,omitempty"`
 	ReplacedBy string    `json:"replaced_by,omitempty"`
@@ -40,14 +42,23 @@ type sellerKey struct {
 }
 
 func (k *sellerKey) good(now time.Time) bool {
-	return k.Ended.IsZero() && (k.NotAfter.IsZero() || now.Before(k.NotAfter))
+	ends := k.ends()
+	return k.Ended.IsZero() && (ends.IsZero() || now.Before(ends))
+}
+
+// ends is when the key ends if nobody ends it before; zero is never.
+func (k *sellerKey) ends() time.Time {
+	if k.NotAfter.IsZero() || !k.Until.IsZero() && k.Until.Before(k.NotAfter) {
+		return k.Until
+	}
+	return k.NotAfter
 }
 
 // gone is when an ended key is forgotten; zero for a key that is good.
 func (k *sellerKey) gone() time.Time {
 	end := k.Ended
 	if end.IsZero() {
-		end = k.NotAfter
+		end = k.ends()
 	}
 	if end.IsZero() {
 		return end
@@ -60,8 +71,8 @@ type Key struct {
 	ID, Firm, Label            string
 	Prefix                     string // what the key begins with, to tell keys apart
 	Scopes                     []Scope
-	Test                       bool // for the firm's test tenant
-	Created, NotAfter, Revoked time.Time
+	Test                       bool      // for the firm's test tenant
+	Created, NotAfter, Revoked time.Time // NotAfter: the overlap of a rotation included
 	LastUsed                   time.Time // to a minute; zero: never
 	CreatedBy, ReplacedBy      string
 	Good                       bool
@@ -70,7 +81,7 @@ type Key struct {
 func (s *Service) shownKey(id string, k *sellerKey) Key {
 	return Key{
 		ID: id, Firm: k.Firm, Label: k.Label, Prefix: prefixOf(k.Test) + id + "_", Scopes: k.Scopes, Test: k.Test, Created: k.Created,
-		NotAfter: k.NotAfter, Revoked: k.Ended, LastUsed: k.LastUsed, CreatedBy: k.CreatedBy, ReplacedBy: k.ReplacedBy, Good: k.good(s.time()),
+		NotAfter: k.ends(), Revoked: k.Ended, LastUsed: k.LastUsed, CreatedBy: k.CreatedBy, ReplacedBy: k.ReplacedBy, Good: k.good(s.time()),
 	}
 }
 
@@ -161,33 +172,86 @@ func (s *Service) keyOf(ctx context.Context, firm, id string) (store.Doc[sellerK
 	return d, err
 }
 
-// RotateKey gives a new key in place of one, with its scopes; the old one is good for the overlap still, at most MaxOverlap. Whoever does not
-// get the answer may rotate again: the new key that nobody has seen is in the list and can be ended. NotFound, Invalid; Conflict (key_ended).
+// rotateAgain is how long after a rotation whoever did not get its answer may rotate the same key again.
+const rotateAgain = 10 * time.Minute
+
+var (
+	errKeyEnded = fault.New(fault.Conflict, "key_ended", "this key has ended; a new one can be given")
+	errReplaced = fault.New(fault.Conflict, "key_replaced", "this key was replaced already; rotate the key in its place")
+)
+
+// RotateKey gives a new key in place of one, with its scopes and the end that it was given with: no rotation makes a key live longer. The old one
+// is good for the overlap still, at most MaxOverlap, and no further key is made of it, but for whoever did not get the answer: for ten minutes,
+// while the key in its place was never used, it may be rotated again, and that key ends. NotFound, Invalid; Conflict (key_ended,
+// key_replaced, too_many_keys).
 func (s *Service) RotateKey(ctx context.Context, firm, id string, overlap time.Duration, by string) (Key, string, error) {
 	if overlap < 0 || overlap > MaxOverlap {
 		return Key{}, "", fault.InvalidFields(fault.Field{Pointer: "/overlap_hours", Code: "overlap", Detail: "0 to 720 hours"})
 	}
-	old, err := s.keyOf(ctx, firm, id)
+	d, err := s.keyOf(ctx, firm, id)
 	if err != nil {
 		return Key{}, "", err
 	}
-	if !old.V.good(s.time()) {
-		return Key{}, "", fault.New(fault.Conflict, "key_ended", "this key has ended; a new one can be given")
+	old := &d.V
+	if !old.good(s.time()) {
+		return Key{}, "", errKeyEnded
 	}
-	k, plain, err := s.AddKey(ctx, NewKey{Firm: firm, Label: old.V.Label, Scopes: old.V.Scopes, Test: old.V.Test, By: by})
-	if err != nil {
-		return Key{}, "", err
-	}
-	ends := s.time().Add(overlap)
-	_, err = s.keys.Update(ctx, id, func(v *sellerKey) error {
-		if v.NotAfter.IsZero() || ends.Before(v.NotAfter) {
-			v.NotAfter = ends
+	unseen := old.ReplacedBy
+	if unseen != "" {
+		if err := s.neverUsed(ctx, old); err != nil {
+			return Key{}, "", err
 		}
-		v.ReplacedBy = k.ID
+	}
+	k, plain, err := s.AddKey(ctx, NewKey{Firm: firm, Label: old.Label, Scopes: old.Scopes, Test: old.Test, NotAfter: old.NotAfter, By: by})
+	if err != nil {
+		return Key{}, "", err
+	}
+	_, err = s.keys.Update(ctx, id, func(v *sellerKey) error {
+		switch {
+		case !v.Ended.IsZero():
+			return errKeyEnded
+		case v.ReplacedBy != unseen:
+			return errReplaced
+		}
+		v.replace(k.ID, s.time(), overlap)
 		return nil
 	})
 	s.known.InvalidateAll()
-	return k, plain, err
+	void := unseen
+	if err != nil { // what was made here is in place of nothing
+		void = k.ID
+	}
+	if void != "" {
+		_, endErr := s.EndKey(context.WithoutCancel(ctx), firm, void, by)
+		err = errors.Join(err, endErr)
+	}
+	if err != nil {
+		return Key{}, "", err
+	}
+	return k, plain, nil
+}
+
+// replace notes that another key is in place of this one, whose overlap is never made longer.
+func (k *sellerKey) replace(by string, now time.Time, overlap time.Duration) {
+	k.ReplacedBy = by
+	if k.Rotated.IsZero() {
+		k.Rotated = now
+	}
+	if until := now.Add(overlap); k.Until.IsZero() || until.Before(k.Until) {
+		k.Until = until
+	}
+}
+
+// neverUsed passes a key that was rotated just now, and whose replacement nobody has used: perhaps nobody has seen it. Conflict (key_replaced).
+func (s *Service) neverUsed(ctx context.Context, old *sellerKey) error {
+	if s.time().Sub(old.Rotated) >= rotateAgain {
+		return errReplaced
+	}
+	next, err := s.keys.Get(ctx, old.ReplacedBy)
+	if errors.Is(err, store.ErrNotFound) || err == nil && (!next.V.LastUsed.IsZero() || next.V.ReplacedBy != "") {
+		return errReplaced
+	}
+	return err
 }
 
 // EndKey ends a key at once: on every replica within two seconds. Ending it again changes nothing. NotFound.
@@ -229,7 +293,7 @@ func (s *Service) sellerKey(ctx context.Context, token string) (p Principal, tou
 	if !equal(d.V.Hash, s.hasher.Hash("seller_key", token)) || !d.V.good(s.time()) {
 		return p, touch, errToken
 	}
-	p = Principal{Kind: KindSeller, ID: id, Name: d.V.Label, Firm: d.V.Firm, Scopes: d.V.Scopes, Test: d.V.Test}
+	p = Principal{Kind: KindSeller, ID: id, Name: d.V.Label, Firm: d.V.Firm, Scopes: d.V.Scopes, Test: d.V.Test, NotAfter: d.V.ends()}
 	return p, d.V.LastUsed.Add(touchEvery), nil
 }
 

@@ -107,6 +107,117 @@ func TestAKeyIsRotatedWithOverlap(t *testing.T) {
 	}
 }
 
+// However often a key is rotated, and by whom, what comes of it ends when the first one was to end.
+func TestAKeyDoesNotOutliveItsEnd(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx := t.Context()
+	end := b.clock.Now().Add(48 * time.Hour)
+	k, token, err := b.AddKey(ctx, NewKey{Firm: "f", Scopes: []Scope{ScopeKeys}, NotAfter: end})
+	must(t, err)
+	for range 3 {
+		k, token, err = b.RotateKey(ctx, "f", k.ID, MaxOverlap, "thief")
+		must(t, err)
+		if !k.NotAfter.Equal(end) || len(k.Scopes) != 1 {
+			t.Fatalf("%+v", k)
+		}
+	}
+	if p, err := b.Authenticate(ctx, token); err != nil || !p.NotAfter.Equal(end) {
+		t.Errorf("%+v, %v", p, err)
+	}
+	b.clock.Advance(48 * time.Hour)
+	_, err = b.Authenticate(ctx, token)
+	wants(t, err, "unauthenticated")
+	list, err := b.Keys(ctx, "f")
+	must(t, err)
+	for _, k := range list {
+		if k.Good {
+			t.Errorf("still good: %+v", k)
+		}
+	}
+}
+
+// A key that leaked is rotated. Whoever has it has it for the overlap, and makes nothing of it that lasts.
+func TestALeakedKeyIsRotatedOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx := t.Context()
+	leaked, _, err := b.AddKey(ctx, NewKey{Firm: "f"})
+	must(t, err)
+	next, token, err := b.RotateKey(ctx, "f", leaked.ID, time.Hour, "owner")
+	must(t, err)
+	_, err = b.Authenticate(ctx, token)
+	must(t, err)
+	b.drain()
+	_, _, err = b.RotateKey(ctx, "f", leaked.ID, time.Hour, "thief")
+	wants(t, err, "key_replaced") // the new key was used: its owner has it
+	_, _, err = b.RotateKey(ctx, "f", next.ID, MaxOverlap, "owner")
+	must(t, err)
+
+	unused, _, err := b.AddKey(ctx, NewKey{Firm: "g"})
+	must(t, err)
+	_, _, err = b.RotateKey(ctx, "g", unused.ID, time.Hour, "owner")
+	must(t, err)
+	b.clock.Advance(rotateAgain)
+	_, _, err = b.RotateKey(ctx, "g", unused.ID, time.Hour, "thief")
+	wants(t, err, "key_replaced") // too late
+}
+
+// Whoever did not get the answer of a rotation asks again: the key that nobody saw ends, and the overlap grows no longer. Of many who ask at
+// once one gets a key that is good.
+func TestARotationMayBeAskedAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	other := b.replica()
+	ctx := t.Context()
+	old, token, err := b.AddKey(ctx, NewKey{Firm: "f"})
+	must(t, err)
+	unseen, _, err := b.RotateKey(ctx, "f", old.ID, time.Hour, "me")
+	must(t, err)
+	b.clock.Advance(time.Minute)
+	seen, fresh, err := b.RotateKey(ctx, "f", old.ID, 2*time.Hour, "me")
+	must(t, err)
+	good := map[string]bool{old.ID: true, seen.ID: true}
+	list, err := b.Keys(ctx, "f")
+	must(t, err)
+	for _, k := range list {
+		if k.Good != good[k.ID] || k.ID == unseen.ID && k.Revoked.IsZero() {
+			t.Errorf("%+v", k)
+		}
+	}
+	_, err = b.Authenticate(ctx, fresh)
+	must(t, err)
+	b.clock.Advance(59 * time.Minute)
+	_, err = b.Authenticate(ctx, token)
+	wants(t, err, "unauthenticated")
+
+	many, _, err := b.AddKey(ctx, NewKey{Firm: "g"})
+	must(t, err)
+	var wg sync.WaitGroup
+	for range 4 {
+		for _, s := range []*Service{b.Service, other} {
+			wg.Go(func() {
+				_, _, err := s.RotateKey(ctx, "g", many.ID, time.Hour, "me")
+				if err != nil {
+					wants(t, err, "key_replaced")
+				}
+			})
+		}
+	}
+	wg.Wait()
+	list, err = b.Keys(ctx, "g")
+	must(t, err)
+	left := 0
+	for _, k := range list {
+		if k.Good && k.ID != many.ID {
+			left++
+		}
+	}
+	if left != 1 {
+		t.Errorf("%d keys are good in place of one: %+v", left, list)
+	}
+}
+
 func TestKeysAreBounded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

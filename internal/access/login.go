@@ -215,7 +215,7 @@ func (s *Service) trusts(login string, epoch int64, token string) bool {
 // Identity is who an identity provider says that somebody is (OpenID Connect Core 1.0, 2).
 type Identity struct {
 	Issuer, Subject string
-	SecondFactor    bool // the provider vouches for one (RFC 8176: amr has mfa, otp, hwk or sc)
+	SecondFactor    bool // the provider vouches for two factors; see oidc
 }
 
 func (s *Service) identityHash(issuer, subject string) string {

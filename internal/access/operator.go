@@ -96,6 +96,9 @@ func brokenRoles(roles []Role, level warning.Level) (bad []fault.Field) {
 	if len(roles) == 0 || len(roles) > len(Roles) || slices.ContainsFunc(roles, func(r Role) bool { return !slices.Contains(Roles, r) }) {
 		bad = append(bad, fault.Field{Pointer: "/roles", Code: "role", Detail: fmt.Sprintf("one or more of %v", Roles)})
 	}
+	if len(held(roles)) != len(roles) {
+		bad = append(bad, fault.Field{Pointer: "/roles", Code: "exclusive", Detail: fmt.Sprintf("an administrator is none of %v", exclusive)})
+	}
 	if publishes := slices.Contains(roles, Publisher); publishes && level.Rank() == 0 || !publishes && level != "" {
 		bad = append(bad, fault.Field{Pointer: "/level", Code: "level", Detail: "red, orange, yellow or blue for a publisher, and none for others"})
 	}
@@ -193,6 +196,7 @@ func unknownOperator(err error) error {
 
 // OperatorChange is what to change; nil leaves as it is.
 type OperatorChange struct {
+	By              string // login of who changes it; "" is nobody's own account
 	Name, Authority *string
 	Roles           *[]Role
 	Level           *warning.Level
@@ -225,9 +229,18 @@ func (c *OperatorChange) apply(login string, o *operator) error {
 	return nil
 }
 
+// differs says whether an operator may do anything else than before.
+func (o *operator) differs(before *Operator) bool {
+	return o.Authority != before.Authority || o.Level != before.Level || o.Disabled != before.Disabled || !slices.Equal(o.Roles, before.Roles)
+}
+
+// errOwnAccount keeps administrators from what they do to themselves: what they may do is another administrator's matter.
+var errOwnAccount = fault.New(fault.Forbidden, "own_account", "your own rights are another administrator's matter; only the name is yours")
+
 // ChangeOperator changes an operator whose revision the caller has seen (0: whatever stands). Unless nothing but the name changed, every session
 // of the operator ends, on every replica within two seconds, and a link that was given before is void. Invalid, NotFound; Conflict: operator_changed,
-// last_administrator (somebody must be left who can let others in), second_factor_missing.
+// last_administrator (somebody must be left who can let others in), second_factor_missing. Forbidden (own_account) for more than one's
+// own name.
 func (s *Service) ChangeOperator(ctx context.Context, login string, revision int64, c OperatorChange) (before, after Operator, err error) {
 	d, err := s.operators.Get(ctx, login)
 	if err != nil {
@@ -241,13 +254,16 @@ func (s *Service) ChangeOperator(ctx context.Context, login string, revision int
 	if err := c.apply(login, &d.V); err != nil {
 		return before, after, err
 	}
+	if d.V.differs(&before) {
+		if c.By == login {
+			return before, after, errOwnAccount
+		}
+		d.V.turn()
+	}
 	if c.Authority != nil {
 		if err := s.knownAuthority(ctx, *c.Authority); err != nil {
 			return before, after, err
 		}
-	}
-	if c.Authority != nil || c.Roles != nil || c.Level != nil || c.Disabled != nil {
-		d.V.turn()
 	}
 	nonce := ""
 	if was && !d.V.administers() {

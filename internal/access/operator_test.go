@@ -44,6 +44,54 @@ func TestAnOperatorActsForTheSuccessor(t *testing.T) {
 	}
 }
 
+// Whoever lets others in is none of those who publish, and gives no rights to himself, by no door.
+func TestAnAdministratorPublishesNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx := t.Context()
+	b.add("root", Administrator, Auditor)
+	b.add("boss", Administrator)
+	b.add("chen.yu")
+	level := warning.Red
+	for _, r := range []Role{Officer, Publisher} {
+		n := NewOperator{Login: "both", Authority: "hn-amr", Roles: []Role{Administrator, r}, Password: password}
+		if r == Publisher {
+			n.Level = level
+		}
+		_, err := b.AddOperator(ctx, n)
+		wants(t, err, "invalid")
+		_, err = b.InviteOperator(ctx, n)
+		wants(t, err, "invalid")
+		_, _, err = b.ChangeOperator(ctx, "root", 0, OperatorChange{By: "boss", Roles: &n.Roles, Level: &n.Level})
+		wants(t, err, "invalid")
+	}
+	name, disabled := "Root", true
+	for _, c := range []OperatorChange{
+		{Roles: &[]Role{Publisher}, Level: &level}, {Roles: &[]Role{Administrator}}, {Authority: new("hn-fda")}, {Disabled: &disabled},
+	} {
+		c.By = "root"
+		_, _, err := b.ChangeOperator(ctx, "root", 0, c)
+		wants(t, err, "own_account")
+	}
+	s, err := b.operators.Get(ctx, "root")
+	must(t, err)
+	_, after, err := b.ChangeOperator(ctx, "root", 0, OperatorChange{By: "root", Name: &name, Roles: &s.V.Roles})
+	must(t, err)
+	if d, err := b.operators.Get(ctx, "root"); err != nil || after.Name != name || d.V.Epoch != s.V.Epoch {
+		t.Errorf("a new name ends no session: %+v, %v", d, err)
+	}
+	_, _, err = b.ChangeOperator(ctx, "root", 0, OperatorChange{By: "boss", Roles: &[]Role{Publisher}, Level: &level})
+	must(t, err)
+	// Behind this package's back, as in a store of an earlier version.
+	_, err = b.operators.Update(ctx, "chen.yu", func(o *operator) error { o.Roles = append(o.Roles, Administrator, Viewer); return nil })
+	must(t, err)
+	p, err := b.Principal(ctx, "chen.yu")
+	must(t, err)
+	if !slices.Equal(p.Roles, []Role{Administrator, Viewer}) || p.Level != "" {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestChangesOfOperators(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -23,6 +23,17 @@ const (
 // Roles are all roles, from the least to the most.
 var Roles = []Role{Viewer, Officer, Publisher, Registrar, Administrator, Auditor}
 
+// exclusive are the roles that nobody has together with Administrator: whoever lets others in must not be one of two who publish.
+var exclusive = []Role{Officer, Publisher}
+
+// held is what counts of an operator's roles: an administrator who was given exclusive ones behind this package's back has not got them.
+func held(roles []Role) []Role {
+	if !slices.Contains(roles, Administrator) {
+		return roles
+	}
+	return slices.DeleteFunc(slices.Clone(roles), func(r Role) bool { return slices.Contains(exclusive, r) })
+}
+
 // Scope is a part of what a seller's key may do.
 type Scope string
 
@@ -94,7 +105,8 @@ type Rule struct {
 
 	Narrowed bool            // only for product classes, places and cases of the operator's authority, and for firms only their own
 	ByLevel  bool            // only up to the operator's level
-	FourEyes []warning.Level // another operator, who might do it too, must agree at these levels
+	FourEyes []warning.Level // another operator, who might do it too, must agree at these levels,
+	Recalls  bool            // and on recalls, whatever their level
 	Trace    Trace
 }
 
@@ -120,7 +132,7 @@ var Table = []Rule{
 	{Action: WarningDraft, Doc: "draft warnings", Roles: []Role{Officer, Publisher}, Narrowed: true, Trace: Writes},
 	{
 		Action: WarningPublish, Doc: "publish, amend, lift and retract warnings", Roles: []Role{Publisher},
-		Narrowed: true, ByLevel: true, FourEyes: []warning.Level{warning.Red, warning.Orange}, Trace: Writes,
+		Narrowed: true, ByLevel: true, FourEyes: []warning.Level{warning.Red, warning.Orange}, Recalls: true, Trace: Writes,
 	},
 	{Action: ApprovalRead, Doc: "read requests for approval", Roles: []Role{Officer, Publisher}, Narrowed: true},
 	{Action: ApprovalDecide, Doc: "approve or reject what another asks to publish", Roles: []Role{Publisher}, Narrowed: true, ByLevel: true, Trace: Writes},
@@ -167,14 +179,17 @@ func (r *Rule) Admits(p *Principal) bool {
 	return false
 }
 
-// NeedsTwo says whether the action needs a second operator at a level.
-func (r *Rule) NeedsTwo(l warning.Level) bool { return slices.Contains(r.FourEyes, l) }
+// NeedsTwo says whether the action needs a second operator at a level, or on a recall.
+func (r *Rule) NeedsTwo(l warning.Level, recall bool) bool {
+	return slices.Contains(r.FourEyes, l) || recall && r.Recalls
+}
 
 // Target is what an action is done on. What is empty does not apply to it.
 type Target struct {
 	Authority string // the body that it belongs to
 	Class     string // product category
 	Level     warning.Level
+	Recall    bool
 	Firm      string
 	Second    string // login of the operator who approved it
 }
@@ -207,7 +222,7 @@ func Allow(p *Principal, a Action, t Target) error {
 	if r.ByLevel && t.Level != "" && t.Level.Rank() > p.Level.Rank() {
 		return errLevel
 	}
-	if r.NeedsTwo(t.Level) && (t.Second == "" || t.Second == p.ID) {
+	if r.NeedsTwo(t.Level, t.Recall) && (t.Second == "" || t.Second == p.ID) {
 		return errTwo
 	}
 	return nil

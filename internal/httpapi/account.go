@@ -69,6 +69,7 @@ func (s *server) PutPassword(ctx context.Context, req PutPasswordRequestObject) 
 
 // NewRecoveryCodes gives the operator new recovery codes.
 func (s *server) NewRecoveryCodes(ctx context.Context, req NewRecoveryCodesRequestObject) (NewRecoveryCodesResponseObject, error) {
+	once(ctx)
 	codes, err := s.deps.Services.Credentials.NewRecoveryCodes(ctx, callFrom(ctx).principal.ID, req.Body.Code)
 	if err != nil {
 		return nil, err
@@ -79,13 +80,10 @@ func (s *server) NewRecoveryCodes(ctx context.Context, req NewRecoveryCodesReque
 // StartEnrolment takes the one-time link of a new operator.
 func (s *server) StartEnrolment(ctx context.Context, req StartEnrolmentRequestObject) (StartEnrolmentResponseObject, error) {
 	in := req.Body
-	e, err := s.deps.Services.Enrolments.StartEnrolment(ctx, access.StartRequest{
+	e, err := s.oneTime().StartEnrolment(ctx, access.StartRequest{
 		Token: in.Token, Password: in.Password, Login: in.Login, Name: in.Name, Authority: in.Authority, SecondFactor: in.SecondFactor,
 	})
 	if err != nil {
-		return nil, err
-	}
-	if err := s.enrolling(ctx, e.Login); err != nil {
 		return nil, err
 	}
 	return StartEnrolment201JSONResponse{Login: e.Login, TotpSecret: e.TOTPSecret, OtpauthUrl: e.OtpauthURL}, nil
@@ -93,18 +91,15 @@ func (s *server) StartEnrolment(ctx context.Context, req StartEnrolmentRequestOb
 
 // ConfirmEnrolment completes an enrolment with a second factor.
 func (s *server) ConfirmEnrolment(ctx context.Context, req ConfirmEnrolmentRequestObject) (ConfirmEnrolmentResponseObject, error) {
-	e, err := s.deps.Services.Enrolments.ConfirmEnrolment(ctx, req.Body.Token, req.Body.Code)
+	e, err := s.oneTime().ConfirmEnrolment(ctx, req.Body.Token, req.Body.Code)
 	if err != nil {
-		return nil, err
-	}
-	if err := s.enrolling(ctx, e.Login); err != nil {
 		return nil, err
 	}
 	return ConfirmEnrolment201JSONResponse{RecoveryCodes: e.RecoveryCodes}, nil
 }
 
-// enrolling keeps in the audit trail that a one-time link was used.
-func (s *server) enrolling(ctx context.Context, login string) error {
-	name := access.KindOperator + ":" + login
-	return s.recordAs(ctx, name, "", "operator/"+login)
+// oneTime is what one-time links open.
+func (s *server) oneTime() OneTimeLinks {
+	v := &s.deps.Services
+	return OneTimeLinks{Trail: v.Trail, Enrolments: v.Enrolments, Invitations: v.Invitations, Log: s.deps.Log}
 }

@@ -29,6 +29,7 @@ type call struct {
 
 	etag   string        // of what a handler of generated code found, when it knows better than a hash
 	cookie *fiber.Cookie // that the answer sets if it is no refusal; see keepSession
+	once   bool          // the answer has a secret that is shown once; see once
 	change audit.Change  // what a handler did, for the audit trail
 }
 
@@ -91,6 +92,10 @@ func changed(ctx context.Context, subject string, before, after any) {
 	k := callFrom(ctx)
 	k.change.Subject, k.change.Before, k.change.After = subject, before, after
 }
+
+// once says that the answer has a secret that is shown once, and that the write takes the place of another by then: an answer that was held back
+// would lose it. So such an answer goes out even where the end of the write cannot be kept in the audit trail, which has the attempt.
+func once(ctx context.Context) { callFrom(ctx).once = true }
 
 // sellerFirm is the firm of the seller whose key was used.
 func (s *server) sellerFirm(ctx context.Context) (firm.Firm, error) {

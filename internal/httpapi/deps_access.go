@@ -30,6 +30,7 @@ type Credentials interface {
 
 // Enrolments turn one-time links into operators who can log in.
 type Enrolments interface {
+	LinkOwner(ctx context.Context, token string) (login, firm string, err error)
 	StartEnrolment(ctx context.Context, r access.StartRequest) (access.Enrolment, error)
 	ConfirmEnrolment(ctx context.Context, token, code string) (access.Enrolment, error)
 }

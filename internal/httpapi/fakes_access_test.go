@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -145,6 +146,13 @@ func (f *fakes) NewRecoveryCodes(context.Context, string, string) ([]string, err
 	return []string{"k7m2-q9t4", "v6x8-z0b3"}, f.fail()
 }
 
+func (f *fakes) LinkOwner(_ context.Context, token string) (login, firm string, err error) {
+	if token != link.Token {
+		return "", "", fault.New(fault.NotFound, "not_found", "there is no such thing here")
+	}
+	return "lin.mei", seller.ID, f.fail()
+}
+
 func (f *fakes) StartEnrolment(_ context.Context, r access.StartRequest) (access.Enrolment, error) {
 	if r.Token != link.Token {
 		return access.Enrolment{}, fault.New(fault.NotFound, "not_found", "there is no such thing here")
@@ -174,6 +182,9 @@ func (f operatorsFake) Operator(_ context.Context, login string) (access.Operato
 }
 
 func (f operatorsFake) ChangeOperator(_ context.Context, _ string, revision int64, c access.OperatorChange) (before, after access.Operator, err error) {
+	if c.By == "" {
+		return before, after, errors.New("nobody changes the operator")
+	}
 	if revision != operatorGiven.Revision {
 		return before, after, fault.New(fault.Conflict, "operator_changed", "the operator was changed meanwhile; read it again")
 	}

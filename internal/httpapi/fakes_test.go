@@ -258,7 +258,7 @@ func (f *fakes) Spoken(_ context.Context, _ string, a epcis.Aspect, _ string, li
 }
 
 func (f *fakes) Create(_ context.Context, by warning.Author, c warning.Content) (warning.Draft, error) {
-	if err := by.May(string(access.WarningDraft), c.Category, c.Level); err != nil {
+	if err := by.May(string(access.WarningDraft), c.Category, warning.Grade{Level: c.Level, Recall: c.Recall}); err != nil {
 		return warning.Draft{}, err
 	}
 	d := draft(1)
@@ -281,7 +281,7 @@ func (f *fakes) UpdateDraft(_ context.Context, by warning.Author, no string, rev
 	if by.Authority != authorityNow {
 		return warning.Draft{}, fault.New(fault.NotFound, "warning_unknown", "there is no warning %s", no)
 	}
-	if err := by.May(string(access.WarningDraft), c.Category, c.Level); err != nil {
+	if err := by.May(string(access.WarningDraft), c.Category, warning.Grade{Level: c.Level, Recall: c.Recall}); err != nil {
 		return warning.Draft{}, err
 	}
 	if revision != 3 {
@@ -300,7 +300,7 @@ func (f *fakes) publish(by warning.Author, step, no string, rev int, kind warnin
 	f.mu.Lock()
 	level := cmp.Or(f.levels[step], warning.Yellow)
 	f.mu.Unlock()
-	err := by.May(string(access.WarningPublish), content.Category, level)
+	err := by.May(string(access.WarningPublish), content.Category, warning.Grade{Level: level})
 	if fault.CodeOf(err) == "four_eyes" {
 		r := pending
 		r.Action, r.Subject, r.Level, r.Revision, r.Body = "warning."+step, no, level, cmp.Or(seen, r.Revision), mustJSON(order{content, reason})

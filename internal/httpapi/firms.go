@@ -68,6 +68,7 @@ func (s *server) InviteFirm(ctx context.Context, req InviteFirmRequestObject) (I
 	if _, err := s.deps.Services.Firms.Get(ctx, req.Id); err != nil {
 		return nil, err
 	}
+	once(ctx)
 	l, err := s.deps.Services.Invitations.InviteFirm(ctx, req.Id, actorOf(&callFrom(ctx).principal))
 	if err != nil {
 		return nil, err
@@ -77,11 +78,8 @@ func (s *server) InviteFirm(ctx context.Context, req InviteFirmRequestObject) (I
 
 // AcceptInvitation gives a firm its first keys.
 func (s *server) AcceptInvitation(ctx context.Context, req AcceptInvitationRequestObject) (AcceptInvitationResponseObject, error) {
-	a, err := s.deps.Services.Invitations.AcceptInvitation(ctx, req.Body.Token, req.Body.Label)
+	a, err := s.oneTime().AcceptInvitation(ctx, req.Body.Token, req.Body.Label)
 	if err != nil {
-		return nil, err
-	}
-	if err := s.recordAs(ctx, access.KindSeller+":"+a.Firm+"/"+a.Live.ID, "", "firm/"+a.Firm); err != nil {
 		return nil, err
 	}
 	return AcceptInvitation201JSONResponse{

@@ -40,9 +40,10 @@ func (s *server) AddKey(ctx context.Context, req AddKeyRequestObject) (AddKeyRes
 		return nil, err
 	}
 	in := req.Body
-	if err := holds(ctx, in.Scopes); err != nil {
+	if err := holds(ctx, in.Scopes, in.NotAfter); err != nil {
 		return nil, err
 	}
+	once(ctx)
 	k, plain, err := s.deps.Services.Keys.AddKey(ctx, access.NewKey{
 		Firm: req.Id, Label: in.Label, Scopes: in.Scopes, Test: in.Test, NotAfter: in.NotAfter, By: actorOf(&callFrom(ctx).principal),
 	})
@@ -61,9 +62,17 @@ func (s *server) RotateKey(ctx context.Context, req RotateKeyRequestObject) (Rot
 	if err != nil {
 		return nil, err
 	}
-	if err := holds(ctx, before.Scopes); err != nil {
+	ends := before.NotAfter
+	switch p := &callFrom(ctx).principal; {
+	case before.ID == p.ID:
+		ends = p.NotAfter // its own end, which the new key has, too
+	case before.ReplacedBy != "":
+		ends = time.Time{} // that of its overlap, which the new key has not
+	}
+	if err := holds(ctx, before.Scopes, ends); err != nil {
 		return nil, err
 	}
+	once(ctx)
 	overlap := time.Duration(req.Body.OverlapHours) * time.Hour
 	k, plain, err := s.deps.Services.Keys.RotateKey(ctx, req.Id, req.Key, overlap, actorOf(&callFrom(ctx).principal))
 	if err != nil {
@@ -105,9 +114,9 @@ func (s *server) key(ctx context.Context, firm, id string) (access.Key, error) {
 	return keys[i], nil
 }
 
-// holds is nil if the caller may give out the scopes: an operator any, a key those that it has itself. Else a key that may deal with
-// keys could make itself one that may do everything.
-func holds(ctx context.Context, scopes []access.Scope) error {
+// holds is nil if the caller may give out a key with these scopes and this end: an operator any, a key only one that may do no more than it
+// itself, and no longer. Else a key that may deal with keys could make itself one that may do everything, for ever.
+func holds(ctx context.Context, scopes []access.Scope, ends time.Time) error {
 	p := &callFrom(ctx).principal
 	if p.Kind != access.KindSeller {
 		return nil
@@ -116,6 +125,9 @@ func holds(ctx context.Context, scopes []access.Scope) error {
 		if !slices.Contains(p.Scopes, sc) {
 			return refuse(http.StatusForbidden, "scope_not_held", "the key does not have the scope %s itself", sc)
 		}
+	}
+	if !p.NotAfter.IsZero() && (ends.IsZero() || ends.After(p.NotAfter)) {
+		return refuse(http.StatusForbidden, "key_outlives", "the key ends at %s itself; give an end up to then", p.NotAfter.Format(time.RFC3339))
 	}
 	return nil
 }

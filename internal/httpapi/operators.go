@@ -50,6 +50,7 @@ func (s *server) ListOperators(ctx context.Context, req ListOperatorsRequestObje
 
 // InviteOperator adds an operator and gives the one-time link to enrol with.
 func (s *server) InviteOperator(ctx context.Context, req InviteOperatorRequestObject) (InviteOperatorResponseObject, error) {
+	once(ctx)
 	in := req.Body
 	l, err := s.deps.Services.Operators.InviteOperator(ctx, access.NewOperator{
 		Login: in.Login, Name: in.Name, Authority: in.Authority, Roles: in.Roles, Level: in.Level,
@@ -83,7 +84,7 @@ func (s *server) ChangeOperator(ctx context.Context, req ChangeOperatorRequestOb
 	}
 	in := req.Body
 	before, after, err := s.deps.Services.Operators.ChangeOperator(ctx, req.Login, seen, access.OperatorChange{
-		Name: &in.Name, Authority: &in.Authority, Roles: &in.Roles, Level: &in.Level, Disabled: &in.Disabled,
+		By: callFrom(ctx).principal.ID, Name: &in.Name, Authority: &in.Authority, Roles: &in.Roles, Level: &in.Level, Disabled: &in.Disabled,
 	})
 	if err != nil {
 		return nil, precondition(err)

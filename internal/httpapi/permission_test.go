@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
@@ -347,15 +348,46 @@ func TestKeysDoNotGrow(t *testing.T) {
 	}
 }
 
+// A key that ends gives no key that ends later, by whatever door.
+func TestKeysDoNotOutliveTheirGiver(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := sellerPrincipal
+	p.Scopes, p.NotAfter = access.Scopes, now.Add(24*time.Hour)
+	b.fakes.principals["hk_ends_0123456789"] = p
+	const as = "Bearer hk_ends_0123456789"
+	for body, want := range map[string]int{
+		`{"label":"x","scopes":["keys"]}`: 403,
+		`{"label":"x","scopes":["keys"],"not_after":"` + now.Add(25*time.Hour).Format(time.RFC3339) + `"}`: 403,
+		`{"label":"x","scopes":["keys"],"not_after":"` + now.Add(24*time.Hour).Format(time.RFC3339) + `"}`: 201,
+	} {
+		resp := b.do(t, request("POST", "/v1/firms/cdf-haikou/keys", body, "Authorization", as))
+		if resp.StatusCode != want || want == 403 && readProblem(t, resp).Code != "key_outlives" {
+			t.Errorf("%s: %d", body, resp.StatusCode)
+		}
+	}
+	resp := b.do(t, request("POST", "/v1/firms/cdf-haikou/keys/7k2m9q4t/rotation", `{"overlap_hours":0}`, "Authorization", as))
+	if resp.StatusCode != 201 { // its own key, whose end the new one has
+		t.Errorf("%d %s", resp.StatusCode, readBody(t, resp))
+	}
+	p.ID = "another"
+	b.fakes.principals["hk_ends_0123456789"] = p
+	resp = b.do(t, request("POST", "/v1/firms/cdf-haikou/keys/7k2m9q4t/rotation", `{"overlap_hours":0}`, "Authorization", as))
+	if resp.StatusCode != 403 || readProblem(t, resp).Code != "key_outlives" {
+		t.Errorf("%d", resp.StatusCode)
+	}
+}
+
 // The refusals of the table have the statuses that the contract declares.
 func TestRefusalsOfTheTable(t *testing.T) {
 	t.Parallel()
 	for code, err := range map[string]error{
-		"not_permitted": access.Allow(&access.Principal{}, access.AuditRead, access.Target{}),
-		"not_found":     access.Allow(&officerPrincipal, access.CaseRead, access.Target{Authority: "x"}),
-		"four_eyes":     access.Allow(&officerPrincipal, access.WarningPublish, access.Target{Level: warning.Red}),
+		"not_permitted":         access.Allow(&access.Principal{}, access.AuditRead, access.Target{}),
+		"not_found":             access.Allow(&officerPrincipal, access.CaseRead, access.Target{Authority: "x"}),
+		"four_eyes":             access.Allow(&officerPrincipal, access.WarningPublish, access.Target{Level: warning.Red}),
+		"four_eyes on a recall": access.Allow(&officerPrincipal, access.WarningPublish, access.Target{Level: warning.Blue, Recall: true}),
 	} {
-		if fault.CodeOf(err) != code {
+		if code, _, _ := strings.Cut(code, " "); fault.CodeOf(err) != code {
 			t.Errorf("%s: %v", code, err)
 		}
 	}

@@ -15,8 +15,8 @@ func author(ctx context.Context) warning.Author {
 	p := callFrom(ctx).principal
 	return warning.Author{
 		ID: p.ID, Name: p.Name, Authority: p.Authority,
-		May: func(action, class string, level warning.Level) error {
-			return access.Allow(&p, access.Action(action), access.Target{Authority: p.Authority, Class: class, Level: level})
+		May: func(action, class string, g warning.Grade) error {
+			return access.Allow(&p, access.Action(action), access.Target{Authority: p.Authority, Class: class, Level: g.Level, Recall: g.Recall})
 		},
 	}
 }

@@ -117,7 +117,8 @@ func actorOf(p *access.Principal) string {
 }
 
 // traced runs the operation's handler, and keeps in the audit trail what the table of permissions says: of writes the attempt before, and
-// after it how it ended; of reads that they took place, before the answer leaves. What cannot be kept is refused.
+// after it how it ended; of reads that they took place, before the answer leaves. What cannot be kept is refused. Where only the end of a write
+// cannot be kept, the attempt stands there; the client is told to try again, unless the answer has a secret that is shown once.
 func (s *server) traced(ctx context.Context, c *fiber.Ctx, op *operation, k *call) error {
 	if op.trace == access.Untraced {
 		return handle(c, k)
@@ -152,7 +153,12 @@ func (s *server) traced(ctx context.Context, c *fiber.Ctx, op *operation, k *cal
 		}
 		return err
 	}
-	if err := act.Done(ctx, k.change); err != nil {
+	err = act.Done(ctx, k.change)
+	if err != nil && k.once {
+		s.deps.Log.WarnContext(ctx, "the end of an attempt is not in the audit trail", "request_id", k.id, "error", err)
+		return nil
+	}
+	if err != nil {
 		return errTrail(err)
 	}
 	return nil
@@ -175,7 +181,7 @@ func (s *server) record(ctx context.Context, e audit.Entry) error {
 	return nil
 }
 
-// recordAs keeps what somebody did who is known only now, by a log-in or a one-time link.
+// recordAs keeps what somebody did who is known only now, by a log-in.
 func (s *server) recordAs(ctx context.Context, actor, authority, subject string) error {
 	e := s.entry(callFrom(ctx))
 	e.Actor, e.Authority, e.Subject, e.Phase = actor, authority, subject, phaseDone

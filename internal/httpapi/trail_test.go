@@ -52,10 +52,13 @@ func TestWritesAreTraced(t *testing.T) {
 	}
 }
 
+// byLink are the operations by which one-time links are used.
+var byLink = []string{"startEnrolment", "confirmEnrolment", "acceptInvitation"}
+
 // What the table traces leaves an entry, and what it does not leaves none, but for those log-ins and links that make somebody an actor.
 func TestWhatIsTraced(t *testing.T) { //nolint:tparallel // eachOperation goes through them in turn
 	t.Parallel()
-	becoming := []string{"createSession", "finishOidc", "startEnrolment", "confirmEnrolment", "acceptInvitation"}
+	becoming := []string{"createSession", "finishOidc"}
 	eachOperation(t, func(t *testing.T, method, path string, o *openapi3.Operation) {
 		op, err := newOperation(method, path, o)
 		if err != nil {
@@ -72,8 +75,11 @@ func TestWhatIsTraced(t *testing.T) { //nolint:tparallel // eachOperation goes t
 			}
 		}
 		want := map[access.Trace][]string{access.Writes: {"attempt", "done"}, access.Reads: {"read"}}[op.trace]
-		if slices.Contains(becoming, op.id) {
+		switch {
+		case slices.Contains(becoming, op.id):
 			want = []string{"done"}
+		case slices.Contains(byLink, op.id):
+			want = []string{"attempt", "done"}
 		}
 		if !slices.Equal(phases, want) {
 			t.Errorf("the trail has %q, want %q", phases, want)
@@ -136,6 +142,42 @@ func TestNothingWithoutTheTrail(t *testing.T) {
 			}
 		})
 	}
+}
+
+// secretMembers are the members of answers that are shown once.
+var secretMembers = []string{"token", "secret", "totp_secret", "recovery_codes"}
+
+// A secret that is shown once is never lost between a write that took place and a trail that failed: where nothing but the end cannot be kept, the
+// answer goes out. A log-in, which is kept after it, is void instead. Every other write is told to be tried again.
+func TestSecretsAreNotLostWithTheTrail(t *testing.T) { //nolint:tparallel // eachOperation goes through them in turn
+	t.Parallel()
+	eachOperation(t, func(t *testing.T, method, path string, o *openapi3.Operation) {
+		op, err := newOperation(method, path, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ex := readExample(t, op.id)
+		answer, _ := decodeAny(t, ex.Response.Body).(map[string]any)
+		secret := slices.ContainsFunc(secretMembers, func(m string) bool { _, ok := answer[m]; return ok }) || op.id == "acceptInvitation"
+		if kept := op.trace == access.Writes || op.id == "createSession" || slices.Contains(byLink, op.id); !kept {
+			return
+		}
+		b := setup(t)
+		b.fakes.trail.endErr = errTrailDown
+		resp := b.do(t, ex.Request.http())
+		want := http.StatusServiceUnavailable
+		if secret {
+			want = ex.Response.Status
+		}
+		if body := readBody(t, resp); resp.StatusCode != want {
+			t.Errorf("the end is lost: %d %s", resp.StatusCode, body)
+		}
+		b = setup(t)
+		b.fakes.trail.beginErr, b.fakes.trail.recordErr = errTrailDown, errTrailDown
+		if resp := b.do(t, ex.Request.http()); resp.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("the beginning is lost: %d %s", resp.StatusCode, readBody(t, resp))
+		}
+	})
 }
 
 // A failure that cannot be kept is still the failure that it is: nothing was done.

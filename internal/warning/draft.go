@@ -94,7 +94,7 @@ func (s *Service) Create(ctx context.Context, by Author, c Content) (Draft, erro
 	if err != nil {
 		return Draft{}, err
 	}
-	if err := by.may(ActionDraft, c.Level, c.Category); err != nil {
+	if err := by.may(ActionDraft, graver(&c, &c), c.Category); err != nil {
 		return Draft{}, err
 	}
 	now := s.time()
@@ -194,7 +194,7 @@ func (s *Service) UpdateDraft(ctx context.Context, by Author, no string, revisio
 		return Draft{}, errDraftChanged(&d)
 	}
 	// The replace below succeeds only over the revision that is asked about here.
-	if err := by.may(ActionDraft, higher(d.Level, c.Level), classes(&d.Content, &c)...); err != nil {
+	if err := by.may(ActionDraft, graver(&d.Content, &c), classes(&d.Content, &c)...); err != nil {
 		return Draft{}, err
 	}
 	d.Content, d.By, d.ByName, d.Updated = c, by.ID, by.Name, s.time()
@@ -215,13 +215,6 @@ func classes(a, b *Content) []string {
 		return []string{a.Category}
 	}
 	return []string{a.Category, b.Category}
-}
-
-func higher(a, b Level) Level {
-	if b.Rank() > a.Rank() {
-		return b
-	}
-	return a
 }
 
 func errDraftPublished(no string) error {

@@ -14,16 +14,20 @@ import (
 type guard struct {
 	mu     sync.Mutex
 	asked  []string
-	refuse func(action, class string, level Level) bool
+	refuse func(action, class string, level Level) bool // nil: nothing
 }
 
 var errRefused = errors.New("refused")
 
-func (g *guard) may(action, class string, level Level) error {
+func (g *guard) may(action, class string, grade Grade) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.asked = append(g.asked, action+" "+class+" "+string(level))
-	if g.refuse != nil && g.refuse(action, class, level) {
+	what := action + " " + class + " " + string(grade.Level)
+	if grade.Recall {
+		what += " recall"
+	}
+	g.asked = append(g.asked, what)
+	if g.refuse != nil && g.refuse(action, class, grade.Level) {
 		return errRefused
 	}
 	return nil
@@ -48,6 +52,40 @@ func of(category string, level Level) Content {
 	c := sampleContent()
 	c.Category, c.Level = category, level
 	return c
+}
+
+// Whatever makes, changes or ends a recall is asked about as one.
+func TestTheGuardKnowsOfRecalls(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx := t.Context()
+	g, by := guarded()
+	plain, recall := of("wine", Blue), of("wine", Blue)
+	recall.Recall = true
+	d, err := b.Create(ctx, by, plain)
+	must(t, err)
+	d, err = b.UpdateDraft(ctx, by, d.No, d.Revision, recall)
+	must(t, err)
+	_, err = b.UpdateDraft(ctx, by, d.No, d.Revision, plain)
+	must(t, err)
+	g.take(t, "warning.draft wine blue", "warning.draft wine blue recall", "warning.draft wine blue recall")
+	_, err = b.Publish(ctx, by, d.No)
+	must(t, err)
+	_, err = b.Amend(ctx, by, d.No, Amendment{Change: Change{Reason: why}, Content: &recall})
+	must(t, err)
+	_, err = b.Amend(ctx, by, d.No, Amendment{Change: Change{Reason: why}, Level: Yellow})
+	must(t, err)
+	_, err = b.Amend(ctx, by, d.No, Amendment{Change: Change{Reason: why}, Content: &plain})
+	must(t, err)
+	_, err = b.Amend(ctx, by, d.No, Amendment{Change: Change{Reason: why}, Content: &recall})
+	must(t, err)
+	g.take(t, "warning.publish wine blue", "warning.publish wine blue recall", "warning.publish wine yellow recall", "warning.publish wine yellow recall",
+		"warning.publish wine blue recall")
+	_, err = b.Lift(ctx, by, d.No, Change{Reason: why})
+	must(t, err)
+	_, err = b.Retract(ctx, by, d.No, Change{Reason: why})
+	must(t, err)
+	g.take(t, "warning.publish wine blue recall", "warning.publish wine blue recall")
 }
 
 // The guard is asked about what is really written: of a change about both classes, at the higher level.
@@ -179,13 +217,13 @@ func TestTheGuardCannotBeRaced(t *testing.T) {
 	must(t, err)
 	raised := false
 	by := officer
-	by.May = func(_, _ string, level Level) error {
+	by.May = func(_, _ string, g Grade) error {
 		if !raised {
 			raised = true
 			_, err := b.UpdateDraft(ctx, colleague, d.No, d.Revision, of("wine", Red))
 			must(t, err)
 		}
-		if level == Red {
+		if g.Level == Red {
 			return errRefused
 		}
 		return nil
@@ -197,8 +235,8 @@ func TestTheGuardCannotBeRaced(t *testing.T) {
 		t.Fatalf("what the guard never saw was published: %v", err)
 	}
 	m := b.mustPublish(t, of("wine", Blue))
-	by.May = func(_, _ string, level Level) error {
-		if level == Blue {
+	by.May = func(_, _ string, g Grade) error {
+		if g.Level == Blue {
 			_, err := b.Amend(ctx, colleague, m.No, Amendment{Change: Change{Reason: why}, Level: Red})
 			must(t, err)
 		}
@@ -221,7 +259,7 @@ func TestPublishingByKey(t *testing.T) {
 		t.Fatal(m.Key)
 	}
 	fired := officer
-	fired.May = func(string, string, Level) error { return errRefused }
+	fired.May = func(string, string, Grade) error { return errRefused }
 	again, err := b.PublishKeyed(ctx, fired, d.No, d.Revision, "approval-1")
 	if err != nil || again.ID() != m.ID() {
 		t.Fatal(again.ID(), err)

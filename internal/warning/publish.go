@@ -52,7 +52,7 @@ func (s *Service) PublishKeyed(ctx context.Context, by Author, no string, revisi
 		case d.Seal == nil && d.Revision != revision:
 			return Message{}, errDraftChanged(&d)
 		}
-		if err := by.may(ActionPublish, d.Level, d.Category); err != nil {
+		if err := by.may(ActionPublish, graver(&d.Content, &d.Content), d.Category); err != nil {
 			return Message{}, err
 		}
 		if d.Seal != nil {
@@ -143,7 +143,7 @@ type Amendment struct {
 
 // Amend publishes an update: raises or lowers the level, or changes scope or texts. NotFound; Forbidden (other_authority); Invalid
 // (nothing_changed among its fields); Conflict (illegal_move, warning_changed, idempotency_key_reused); and what by.May answers for
-// ActionPublish, on the classes before and after and the higher of the two levels. A retry that is known by its key is not asked again.
+// ActionPublish, on the classes before and after, the higher of the two levels, and a recall if either is one. A retry that is known by its key is not asked again.
 func (s *Service) Amend(ctx context.Context, by Author, no string, a Amendment) (Message, error) {
 	return s.follow(ctx, by, no, KindUpdate, a.Change, func(current Content) (Content, error) {
 		next := current
@@ -217,7 +217,7 @@ func (s *Service) follow(ctx context.Context, by Author, no string, kind Message
 		return Message{}, err
 	}
 	// The insert that follows succeeds only as the next message after the one that is asked about here.
-	if err := by.may(ActionPublish, higher(before.Level, content.Level), classes(before, &content)...); err != nil {
+	if err := by.may(ActionPublish, graver(before, &content), classes(before, &content)...); err != nil {
 		return Message{}, err
 	}
 	return s.insertNext(ctx, by, &st, kind, content, c)

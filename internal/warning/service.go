@@ -27,21 +27,36 @@ type Author struct {
 	ID, Name  string
 	Authority string // the body that the officer acts for
 	Second    string // ID of the other officer who approved it; "" for none
-	// May says whether the officer may do an action on goods of a class at a level; its error is what the caller gets. It is asked about
+	// May says whether the officer may do an action of a grade on goods of a class; its error is what the caller gets. It is asked about
 	// what is really written, as often as needed, and must have no effect. nil refuses everything.
-	May func(action, class string, level Level) error
+	May func(action, class string, g Grade) error
+}
+
+// Grade is how grave it is what an officer does: the level, and whether it is about a recall.
+type Grade struct {
+	Level  Level
+	Recall bool
+}
+
+// graver is the grade of changing one content into another: the higher level, and a recall if either is one.
+func graver(a, b *Content) Grade {
+	g := Grade{Level: a.Level, Recall: a.Recall || b.Recall}
+	if b.Level.Rank() > g.Level.Rank() {
+		g.Level = b.Level
+	}
+	return g
 }
 
 // Anything is a May that allows everything: for the demonstration and for tests.
-func Anything(_, _ string, _ Level) error { return nil }
+func Anything(_, _ string, _ Grade) error { return nil }
 
 // may asks for leave to do an action on goods of each of the classes.
-func (a *Author) may(action string, level Level, classes ...string) error {
+func (a *Author) may(action string, g Grade, classes ...string) error {
 	if a.May == nil {
 		return fault.New(fault.Forbidden, "not_permitted", "these credentials are not for this; the reference lists who may")
 	}
 	for _, class := range classes {
-		if err := a.May(action, class, level); err != nil {
+		if err := a.May(action, class, g); err != nil {
 			return err
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -207,9 +206,30 @@ func (p *Provider) identity(ctx context.Context, found *oidc.Provider, raw, nonc
 	if token.Subject == "" || len(token.Subject) > 255 {
 		return access.Identity{}, errSignIn.Because(errors.New("no subject"))
 	}
-	strong := slices.ContainsFunc(claims.AMR, func(m string) bool { return slices.Contains(secondFactors, m) })
-	return access.Identity{Issuer: token.Issuer, Subject: token.Subject, SecondFactor: strong}, nil
+	return access.Identity{Issuer: token.Issuer, Subject: token.Subject, SecondFactor: twoFactors(claims.AMR)}, nil
 }
 
-// secondFactors are the methods that stand for more than a password (RFC 8176, 2).
-var secondFactors = []string{"mfa", "otp", "hwk", "sc", "swk", "fpt", "face"}
+// factors says of which kind the methods of authentication are (RFC 8176, 2) that count as a factor: what somebody knows, has, or is. What is
+// not here does not count: 'sms' and 'tel' come through channels that others can take over (NIST SP 800-63B, 5.1.3.3), answers to questions
+// ('kba') are no secret, 'pop' does not say what holds the key, and 'mca' is two channels, not two factors. 'user', 'geo', 'rba' and 'wia' say
+// how, and not by what.
+var factors = map[string]string{
+	"pwd": "knows", "pin": "knows",
+	"otp": "has", "hwk": "has", "swk": "has", "sc": "has",
+	"face": "is", "fpt": "is", "iris": "is", "retina": "is", "vbm": "is",
+}
+
+// twoFactors says whether a provider vouches for two factors: by 'mfa', or by methods of two kinds. One method, however strong, is one factor: a
+// key in a browser ('swk') is what a thief of the computer has, too.
+func twoFactors(amr []string) bool {
+	kinds := map[string]bool{}
+	for _, m := range amr {
+		if m == "mfa" {
+			return true
+		}
+		if kind, ok := factors[m]; ok {
+			kinds[kind] = true
+		}
+	}
+	return len(kinds) > 1
+}

@@ -182,9 +182,25 @@ func TestSignIn(t *testing.T) {
 	if _, err := b.Finish(t.Context(), query, cookie); fault.CodeOf(err) != "sign_in_failed" {
 		t.Errorf("finished twice: %v", err)
 	}
-	query, cookie = b.begin(t, map[string]any{"amr": []string{"pwd"}})
-	if id, err = b.Finish(t.Context(), query, cookie); err != nil || id.SecondFactor {
-		t.Errorf("a password is no second factor: %+v, %v", id, err)
+}
+
+// Two factors are what the provider calls so, or methods of two kinds.
+func TestTwoFactors(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for amr, want := range map[string]bool{
+		"": false, "pwd": false, "otp": false, "hwk": false, "sc": false, "swk": false, "fpt": false, "face": false, "MFA": false,
+		"pwd pin": false, "otp hwk": false, "face fpt": false, "pwd sms": false, "pwd kba": false, "pwd mca": false, "otp user": false, "pwd pwd": false,
+		"mfa": true, "pwd mfa": true, "pwd otp": true, "pin sc": true, "hwk fpt": true, "face pin": true, "pwd swk": true,
+	} {
+		query, cookie := b.begin(t, map[string]any{"amr": strings.Fields(amr)})
+		if id, err := b.Finish(t.Context(), query, cookie); err != nil || id.SecondFactor != want {
+			t.Errorf("%q: %+v, %v", amr, id, err)
+		}
+	}
+	query, cookie := b.begin(t, map[string]any{"amr": nil})
+	if id, err := b.Finish(t.Context(), query, cookie); err != nil || id.SecondFactor {
+		t.Errorf("a provider that says nothing: %+v, %v", id, err)
 	}
 }
 

@@ -130,7 +130,11 @@ func second(r *access.Rule) string {
 	if len(r.FourEyes) == 0 {
 		return ""
 	}
-	return "at " + join(r.FourEyes)
+	text := "at " + join(r.FourEyes)
+	if r.Recalls {
+		text += ", and on every recall"
+	}
+	return text
 }
 
 func join[T access.Role | warning.Level](in []T) string {

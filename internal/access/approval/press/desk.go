@@ -109,7 +109,8 @@ func (d *Desk) follow(ctx context.Context, by warning.Author, no, action string,
 		return Outcome{}, err
 	}
 	if needsTwo(why) {
-		if err := mayAsk(&by, before.Category, o.Content.Category, level(&before, o.Content)); err != nil {
+		g := warning.Grade{Level: level(&before, o.Content), Recall: before.Recall || o.Content.Recall}
+		if err := mayAsk(&by, before.Category, o.Content.Category, g); err != nil {
 			return Outcome{}, err
 		}
 	}
@@ -144,9 +145,9 @@ func orderOf(before warning.Content, a warning.Amendment) (*order, error) {
 }
 
 // mayAsk makes sure that nothing but the other operator is missing, for both classes: the service stops at the first refusal.
-func mayAsk(by *warning.Author, before, after string, l warning.Level) error {
+func mayAsk(by *warning.Author, before, after string, g warning.Grade) error {
 	for _, class := range []string{before, after} {
-		if err := by.May(warning.ActionPublish, class, l); err != nil && !needsTwo(err) {
+		if err := by.May(warning.ActionPublish, class, g); err != nil && !needsTwo(err) {
 			return err
 		}
 	}

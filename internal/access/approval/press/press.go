@@ -53,14 +53,14 @@ type order struct {
 	Reason  lang.Text        `json:"reason,omitempty"` // of every message after the first
 }
 
-// Question asks whether an operator may now do an action on goods of a class at a level for an authority, when Second is the other
+// Question asks whether an operator may now do an action of a grade on goods of a class for an authority, when Second is the other
 // operator who agrees.
 type Question struct {
 	Operator, Second string // IDs
 	Authority        string
 	Action           string // of package warning
 	Class            string
-	Level            warning.Level
+	Grade            warning.Grade
 }
 
 // Rights answers a Question: access.Allow for the operator as it stands. A fault means no, any other error that it cannot be told.
@@ -76,8 +76,8 @@ func Carry(w Publisher, rights Rights) approval.Carry {
 			return "", fault.New(fault.Invalid, "request_unknown", "this request cannot be read").Because(err)
 		}
 		by := warning.Author{ID: r.By, Name: r.ByName, Authority: r.Authority, Second: r.DecidedBy}
-		by.May = func(action, class string, level warning.Level) error {
-			q := Question{Operator: r.By, Second: r.DecidedBy, Authority: r.Authority, Action: action, Class: class, Level: level}
+		by.May = func(action, class string, g warning.Grade) error {
+			q := Question{Operator: r.By, Second: r.DecidedBy, Authority: r.Authority, Action: action, Class: class, Grade: g}
 			if err := rights(ctx, q); err != nil {
 				return err
 			}

@@ -20,7 +20,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/warning"
 )
 
-// rights is who may do what: red and orange need two, a trainee publishes blue only, and the wine officer knows nothing but wine.
+// rights is who may do what: red, orange and recalls need two, a trainee publishes blue only, and the wine officer knows nothing but wine.
 type rights struct {
 	mu   sync.Mutex
 	gone map[string]bool // operators who may do nothing any more
@@ -42,9 +42,9 @@ func (r *rights) may(_ context.Context, q press.Question) error {
 		return fault.New(fault.NotFound, "not_found", "another authority's")
 	case q.Operator == "wine-officer" && q.Class != "wine":
 		return errClass
-	case q.Operator == "trainee" && q.Level != warning.Blue:
+	case q.Operator == "trainee" && q.Grade.Level != warning.Blue:
 		return errLevel
-	case q.Action == warning.ActionPublish && q.Level.Rank() >= 3 && (q.Second == "" || q.Second == q.Operator):
+	case q.Action == warning.ActionPublish && (q.Grade.Recall || q.Grade.Level.Rank() >= 3) && (q.Second == "" || q.Second == q.Operator):
 		return errTwo
 	}
 	return nil
@@ -97,8 +97,8 @@ func wantCode(t *testing.T, err error, code string) {
 
 // author is an operator as a handler makes it of a session.
 func (p *process) author(id string) warning.Author {
-	return warning.Author{ID: id, Name: id, Authority: "hn-amr", May: func(action, class string, level warning.Level) error {
-		return p.rights.may(context.Background(), press.Question{Operator: id, Authority: "hn-amr", Action: action, Class: class, Level: level})
+	return warning.Author{ID: id, Name: id, Authority: "hn-amr", May: func(action, class string, g warning.Grade) error {
+		return p.rights.may(context.Background(), press.Question{Operator: id, Authority: "hn-amr", Action: action, Class: class, Grade: g})
 	}}
 }
 
@@ -145,6 +145,42 @@ func TestBelowOrangeNobodyIsAsked(t *testing.T) {
 	must(t, err)
 	if o.Message == nil || o.Asked != nil || o.Message.ApprovedBy != "" {
 		t.Fatalf("%+v", o)
+	}
+}
+
+// A recall needs two at every level, from the draft to the all-clear, and so does making and ending one.
+func TestARecallNeedsApproval(t *testing.T) {
+	t.Parallel()
+	p, _ := setup(t)
+	ctx := t.Context()
+	by := p.author("chen.yu")
+	plain, recall := content("wine", warning.Blue), content("wine", warning.Blue)
+	recall.Recall = true
+	m := p.published(t, recall)
+	if m.ApprovedBy != "lin.wei" {
+		t.Fatalf("%+v", m)
+	}
+	for name, do := range map[string]func() (press.Outcome, error){
+		"ended": func() (press.Outcome, error) {
+			return p.desk.Amend(ctx, by, m.No, warning.Amendment{Change: warning.Change{Reason: why}, Content: &plain})
+		},
+		"lifted":    func() (press.Outcome, error) { return p.desk.Lift(ctx, by, m.No, warning.Change{Reason: why}) },
+		"retracted": func() (press.Outcome, error) { return p.desk.Retract(ctx, by, m.No, warning.Change{Reason: why}) },
+	} {
+		if o, err := do(); err != nil || o.Asked == nil || o.Message != nil {
+			t.Errorf("%s: %+v %v", name, o, err)
+		}
+	}
+	m = p.published(t, plain)
+	o, err := p.desk.Amend(ctx, by, m.No, warning.Amendment{Change: warning.Change{Reason: why}, Content: &recall})
+	if err != nil || o.Asked == nil || o.Message != nil {
+		t.Errorf("made: %+v %v", o, err)
+	}
+	done := p.approve(t, o.Asked.ID)
+	made, err := p.warnings.Message(ctx, done.Result)
+	must(t, err)
+	if !made.Recall || made.ApprovedBy != "lin.wei" {
+		t.Errorf("%+v", made)
 	}
 }
 
