@@ -65,6 +65,7 @@ const (
 	CodesVoid      Action = "codes.void"
 	JobSelf        Action = "job.self" // the jobs of one's firm or authority
 	EventsCapture  Action = "events.capture"
+	TraceRead      Action = "trace.read" // where goods went, beyond the public chain
 	EventsRead     Action = "events.read"
 	WarningDrafts  Action = "warning.drafts" // reading drafts
 	WarningDraft   Action = "warning.draft"
@@ -127,6 +128,7 @@ var Table = []Rule{
 	{Action: CodesVoid, Doc: "void issued codes", Scope: ScopeCodes, Narrowed: true, Trace: Writes},
 	{Action: JobSelf, Doc: "follow and cancel one's jobs", Roles: Roles, Scope: anyKey, Narrowed: true, Trace: Writes},
 	{Action: EventsCapture, Doc: "report trace events", Scope: ScopeCapture, Narrowed: true},
+	{Action: TraceRead, Doc: "follow goods: officers all, firms one step up and down", Roles: []Role{Viewer, Officer, Publisher}, Scope: anyKey},
 	{Action: EventsRead, Doc: "query trace events", Scope: ScopeCapture, Roles: []Role{Viewer, Officer, Publisher}, Narrowed: true},
 	{Action: WarningDrafts, Doc: "read drafts of warnings", Roles: []Role{Viewer, Officer, Publisher}, Narrowed: true},
 	{Action: WarningDraft, Doc: "draft warnings", Roles: []Role{Officer, Publisher}, Narrowed: true, Trace: Writes},

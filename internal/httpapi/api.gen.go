@@ -285,6 +285,36 @@ func (e ComplaintStep) Valid() bool {
 	}
 }
 
+// Defines values for CutReason.
+const (
+	CutReasonAncestors  CutReason = "ancestors"
+	CutReasonContainers CutReason = "containers"
+	CutReasonEvents     CutReason = "events"
+	CutReasonMade       CutReason = "made"
+	CutReasonRows       CutReason = "rows"
+	CutReasonUnits      CutReason = "units"
+)
+
+// Valid indicates whether the value is a known member of the CutReason enum.
+func (e CutReason) Valid() bool {
+	switch e {
+	case CutReasonAncestors:
+		return true
+	case CutReasonContainers:
+		return true
+	case CutReasonEvents:
+		return true
+	case CutReasonMade:
+		return true
+	case CutReasonRows:
+		return true
+	case CutReasonUnits:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FirmKind.
 const (
 	FirmKindAuthority            FirmKind = "authority"
@@ -357,6 +387,51 @@ func (e FirmNameKind) Valid() bool {
 	case FirmNameKindProducer:
 		return true
 	case FirmNameKindWarehouse:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GoodsAncestorRelation.
+const (
+	GoodsAncestorRelationContent GoodsAncestorRelation = "content"
+	GoodsAncestorRelationInput   GoodsAncestorRelation = "input"
+)
+
+// Valid indicates whether the value is a known member of the GoodsAncestorRelation enum.
+func (e GoodsAncestorRelation) Valid() bool {
+	switch e {
+	case GoodsAncestorRelationContent:
+		return true
+	case GoodsAncestorRelationInput:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GoodsState.
+const (
+	GoodsStateEnded     GoodsState = "ended"
+	GoodsStateHere      GoodsState = "here"
+	GoodsStateInTransit GoodsState = "in_transit"
+	GoodsStateSold      GoodsState = "sold"
+	GoodsStateUsed      GoodsState = "used"
+)
+
+// Valid indicates whether the value is a known member of the GoodsState enum.
+func (e GoodsState) Valid() bool {
+	switch e {
+	case GoodsStateEnded:
+		return true
+	case GoodsStateHere:
+		return true
+	case GoodsStateInTransit:
+		return true
+	case GoodsStateSold:
+		return true
+	case GoodsStateUsed:
 		return true
 	default:
 		return false
@@ -1138,6 +1213,9 @@ type Csrf = string
 // Cursor An opaque position in a list.
 type Cursor = string
 
+// CutReason defines model for CutReason.
+type CutReason string
+
 // Date A day, `YYYY-MM-DD`.
 //
 // Example: 2026-03-01
@@ -1354,6 +1432,141 @@ type GivenKey struct {
 
 // Gln A global location number.
 type Gln = string
+
+// GoodsAmount A decimal number.
+type GoodsAmount = string
+
+// GoodsAncestor Something that went into something else. `gtin` is there for goods, and not for containers.
+type GoodsAncestor struct {
+	// Depth 1: directly.
+	Depth int `json:"depth"`
+
+	// Epc Canonical identifier.
+	Epc     string `json:"epc"`
+	EventId string `json:"event_id"`
+
+	// Firm A firm, named to the public.
+	Firm FirmName `json:"firm"`
+
+	// Gtin A product number. Written with 14 digits.
+	//
+	// Example: 06901234567892
+	Gtin Gtin `json:"gtin,omitempty,omitzero"`
+
+	// Into Canonical identifier of what it went into.
+	Into string `json:"into"`
+
+	// Lot A lot number, in the characters of GS1 (AI 10). Case matters.
+	//
+	// Example: L24A1
+	Lot Lot `json:"lot,omitempty,omitzero"`
+
+	// Place A place. Without `uri` nobody told it; without `name` nobody has registered it.
+	Place TracePlace `json:"place"`
+
+	// Quantity As it was told, with its unit of measure.
+	Quantity string `json:"quantity,omitempty,omitzero"`
+
+	// Relation `input` of a transformation, or `content`.
+	Relation GoodsAncestorRelation `json:"relation"`
+
+	// Serial A serial number, in the characters of GS1 (AI 21). Case matters.
+	//
+	// Example: 7k2m9q4t6v8x0z1b
+	Serial Serial    `json:"serial,omitempty,omitzero"`
+	Time   time.Time `json:"time"`
+}
+
+// GoodsAncestorRelation `input` of a transformation, or `content`.
+type GoodsAncestorRelation string
+
+// GoodsMade What was made of the goods, or contains them.
+type GoodsMade struct {
+	// Depth 1: directly.
+	Depth int `json:"depth"`
+
+	// Firm A firm, named to the public.
+	Firm  FirmName  `json:"firm"`
+	First time.Time `json:"first"`
+
+	// Gtin A product number. Written with 14 digits.
+	//
+	// Example: 06901234567892
+	Gtin Gtin `json:"gtin"`
+
+	// Lot A lot number, in the characters of GS1 (AI 10). Case matters.
+	//
+	// Example: L24A1
+	Lot Lot `json:"lot,omitempty,omitzero"`
+
+	// Units With serials; 0: the lot or product as a whole.
+	Units int `json:"units"`
+}
+
+// GoodsPosition Units, or an amount in containers, of one lot at one place in one state.
+type GoodsPosition struct {
+	// Amount A decimal number.
+	Amount GoodsAmount `json:"amount,omitempty,omitzero"`
+
+	// Firm A firm, named to the public.
+	Firm FirmName `json:"firm"`
+
+	// Gtin A product number. Written with 14 digits.
+	//
+	// Example: 06901234567892
+	Gtin Gtin `json:"gtin"`
+
+	// Last The last event of any of them.
+	Last time.Time `json:"last"`
+
+	// Lot A lot number, in the characters of GS1 (AI 10). Case matters.
+	//
+	// Example: L24A1
+	Lot Lot `json:"lot,omitempty,omitzero"`
+
+	// Place A place. Without `uri` nobody told it; without `name` nobody has registered it.
+	Place TracePlace `json:"place"`
+
+	// State By the last event: `here` seen at the place; `in_transit` left the place, and nobody has received it yet; `sold` at retail; `used` as an input; `ended` destroyed, or the code retired.
+	State GoodsState `json:"state"`
+	Units int        `json:"units"`
+
+	// Uom Unit of measure, by UN/ECE Recommendation 20.
+	Uom Uom `json:"uom,omitempty,omitzero"`
+}
+
+// GoodsReported What was told of amounts outside containers, added up. Where they are now nobody can know.
+type GoodsReported struct {
+	// Amount A decimal number.
+	Amount GoodsAmount `json:"amount"`
+	Events int         `json:"events"`
+
+	// Firm A firm, named to the public.
+	Firm FirmName `json:"firm"`
+
+	// Gtin A product number. Written with 14 digits.
+	//
+	// Example: 06901234567892
+	Gtin Gtin      `json:"gtin"`
+	Last time.Time `json:"last"`
+
+	// Lot A lot number, in the characters of GS1 (AI 10). Case matters.
+	//
+	// Example: L24A1
+	Lot Lot `json:"lot,omitempty,omitzero"`
+
+	// Place A place. Without `uri` nobody told it; without `name` nobody has registered it.
+	Place TracePlace `json:"place"`
+
+	// Step CBV business step.
+	Step string `json:"step,omitempty,omitzero"`
+
+	// Uom Unit of measure, by UN/ECE Recommendation 20.
+	Uom Uom `json:"uom,omitempty,omitzero"`
+}
+
+// GoodsState By the last event: `here` seen at the place; `in_transit` left the place, and nobody has received it yet; `sold` at retail; `used` as an input; `ended` destroyed, or the code retired.
+type GoodsState string
 
 // Gtin A product number. Written with 14 digits.
 //
@@ -1601,6 +1814,9 @@ type LanguageTag string
 
 // Level The grade of a warning, worst first: 红色 Ⅰ, 橙色 Ⅱ, 黄色 Ⅲ, 蓝色 Ⅳ.
 type Level = warning.Level
+
+// Lineage What something was made of, the nearest first.
+type Lineage = trace.Lineage
 
 // Link A one-time link.
 type Link struct {
@@ -2038,6 +2254,9 @@ type SessionInput struct {
 // ShortId A random ID.
 type ShortId = string
 
+// Sscc A serial shipping container code.
+type Sscc = string
+
 // Stage 口岸, 市场.
 type Stage string
 
@@ -2062,6 +2281,28 @@ type Subscriptions struct {
 
 // TimelineEntry defines model for TimelineEntry.
 type TimelineEntry = casefile.Entry
+
+// TracePlace A place. Without `uri` nobody told it; without `name` nobody has registered it.
+type TracePlace struct {
+	// City A short text by language.
+	//
+	// Example: {"en":"Infant formula stage 1","zh-Hans":"婴儿配方奶粉 1 段"}
+	City Label `json:"city,omitempty,omitzero"`
+
+	// Name A short text by language.
+	//
+	// Example: {"en":"Infant formula stage 1","zh-Hans":"婴儿配方奶粉 1 段"}
+	Name Label `json:"name,omitempty,omitzero"`
+
+	// Uri Canonical Digital Link of the location (SGLN).
+	Uri string `json:"uri,omitempty,omitzero"`
+}
+
+// Truncated Where the answer is not whole: `units` more than 250,000, or 2,000 looked up one by one; `containers` more than 50,000 or deeper than 12; `events` of a container, or of all goods together; `made` more than was followed; `ancestors` more than 1,000; `rows` more than 500 in a list. Empty when it is whole.
+type Truncated = []CutReason
+
+// Uom Unit of measure, by UN/ECE Recommendation 20.
+type Uom = string
 
 // VoidBatchInput defines model for VoidBatchInput.
 type VoidBatchInput struct {
@@ -2216,6 +2457,17 @@ type WarningSummary struct {
 // WarningTitle Needed in both languages.
 type WarningTitle = lang.Text
 
+// Whereabouts Where goods are, and what was made of them.
+type Whereabouts = trace.Whereabouts
+
+// Withheld What a firm is not shown, counted.
+type Withheld struct {
+	Events int `json:"events"`
+	Firms  int `json:"firms"`
+	Rows   int `json:"rows"`
+	Units  int `json:"units"`
+}
+
 // AcceptLanguage defines model for AcceptLanguage.
 type AcceptLanguage = string
 
@@ -2223,6 +2475,9 @@ type AcceptLanguage = string
 //
 // Example: ap_5q8t1w4z7c0f3j6m9p2s5v8y-1
 type ApprovalPath = ApprovalId
+
+// AtTime defines model for AtTime.
+type AtTime = time.Time
 
 // AuthorityPath An authority.
 //
@@ -2305,6 +2560,9 @@ type SerialPath = Serial
 //
 // Example: 7k2m9q4t6v8x0z1b
 type SerialQuery = Serial
+
+// SsccPath A serial shipping container code.
+type SsccPath = Sscc
 
 // AwaitsApproval What one operator asks another to approve. 四眼复核。
 type AwaitsApproval = Approval
@@ -2454,6 +2712,18 @@ type GetCompetenceParams struct {
 type FileComplaintParams struct {
 	// IdempotencyKey A value that the client makes at random for one intended request and sends again with every repetition of it.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// GetContainerAncestorsParams defines parameters for GetContainerAncestors.
+type GetContainerAncestorsParams struct {
+	// At Event time up to which events count; without it, the present.
+	At AtTime `form:"at,omitempty" json:"at,omitempty,omitzero"`
+}
+
+// GetContainerDescendantsParams defines parameters for GetContainerDescendants.
+type GetContainerDescendantsParams struct {
+	// At Event time up to which events count; without it, the present.
+	At AtTime `form:"at,omitempty" json:"at,omitempty,omitzero"`
 }
 
 // ExportDeviceParams defines parameters for ExportDevice.
@@ -2679,6 +2949,30 @@ type IssueCodesParams struct {
 type DeleteSessionParams struct {
 	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
 	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
+// GetUnitAncestorsParams defines parameters for GetUnitAncestors.
+type GetUnitAncestorsParams struct {
+	// At Event time up to which events count; without it, the present.
+	At AtTime `form:"at,omitempty" json:"at,omitempty,omitzero"`
+}
+
+// GetUnitDescendantsParams defines parameters for GetUnitDescendants.
+type GetUnitDescendantsParams struct {
+	// At Event time up to which events count; without it, the present.
+	At AtTime `form:"at,omitempty" json:"at,omitempty,omitzero"`
+}
+
+// GetLotAncestorsParams defines parameters for GetLotAncestors.
+type GetLotAncestorsParams struct {
+	// At Event time up to which events count; without it, the present.
+	At AtTime `form:"at,omitempty" json:"at,omitempty,omitzero"`
+}
+
+// GetLotDescendantsParams defines parameters for GetLotDescendants.
+type GetLotDescendantsParams struct {
+	// At Event time up to which events count; without it, the present.
+	At AtTime `form:"at,omitempty" json:"at,omitempty,omitzero"`
 }
 
 // ListWarningsParams defines parameters for ListWarnings.
@@ -2941,6 +3235,12 @@ type ServerInterface interface {
 	// ExportComplaint Export a complaint
 	// (GET /v1/complaints/{receipt}/export)
 	ExportComplaint(c *fiber.Ctx, receipt ReceiptPath) error
+	// GetContainerAncestors What is in a container, and what that was made of
+	// (GET /v1/containers/{sscc}/ancestors)
+	GetContainerAncestors(c *fiber.Ctx, sscc SsccPath, params GetContainerAncestorsParams) error
+	// GetContainerDescendants Where the contents of a container went
+	// (GET /v1/containers/{sscc}/descendants)
+	GetContainerDescendants(c *fiber.Ctx, sscc SsccPath, params GetContainerDescendantsParams) error
 	// EraseDevice Erase the device
 	// (DELETE /v1/device)
 	EraseDevice(c *fiber.Ctx) error
@@ -3076,6 +3376,18 @@ type ServerInterface interface {
 	// DeleteSession Log out
 	// (DELETE /v1/sessions/current)
 	DeleteSession(c *fiber.Ctx, params DeleteSessionParams) error
+	// GetUnitAncestors What a unit was made of
+	// (GET /v1/trace/{gtin}/units/{serial}/ancestors)
+	GetUnitAncestors(c *fiber.Ctx, gtin GtinPath, serial SerialPath, params GetUnitAncestorsParams) error
+	// GetUnitDescendants Where a unit went
+	// (GET /v1/trace/{gtin}/units/{serial}/descendants)
+	GetUnitDescendants(c *fiber.Ctx, gtin GtinPath, serial SerialPath, params GetUnitDescendantsParams) error
+	// GetLotAncestors What a lot was made of
+	// (GET /v1/trace/{gtin}/{lot}/ancestors)
+	GetLotAncestors(c *fiber.Ctx, gtin GtinPath, lot LotPath, params GetLotAncestorsParams) error
+	// GetLotDescendants Where a lot went
+	// (GET /v1/trace/{gtin}/{lot}/descendants)
+	GetLotDescendants(c *fiber.Ctx, gtin GtinPath, lot LotPath, params GetLotDescendantsParams) error
 	// ListWarnings List and search warnings
 	// (GET /v1/warnings)
 	ListWarnings(c *fiber.Ctx, params ListWarningsParams) error
@@ -4144,6 +4456,96 @@ func (siw *ServerInterfaceWrapper) ExportComplaint(c *fiber.Ctx) error {
 
 	handler := func(c *fiber.Ctx) error {
 		return siw.Handler.ExportComplaint(c, receipt)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetContainerAncestors operation middleware
+func (siw *ServerInterfaceWrapper) GetContainerAncestors(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "sscc" -------------
+	var sscc SsccPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sscc", c.Params("sscc"), &sscc, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter sscc: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetContainerAncestorsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", query, &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter at: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetContainerAncestors(c, sscc, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetContainerDescendants operation middleware
+func (siw *ServerInterfaceWrapper) GetContainerDescendants(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "sscc" -------------
+	var sscc SsccPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sscc", c.Params("sscc"), &sscc, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter sscc: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetContainerDescendantsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", query, &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter at: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetContainerDescendants(c, sscc, params)
 	}
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -6042,6 +6444,218 @@ func (siw *ServerInterfaceWrapper) DeleteSession(c *fiber.Ctx) error {
 	return handler(c)
 }
 
+// GetUnitAncestors operation middleware
+func (siw *ServerInterfaceWrapper) GetUnitAncestors(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// ------------- Path parameter "serial" -------------
+	var serial SerialPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "serial", c.Params("serial"), &serial, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter serial: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetUnitAncestorsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", query, &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter at: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetUnitAncestors(c, gtin, serial, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetUnitDescendants operation middleware
+func (siw *ServerInterfaceWrapper) GetUnitDescendants(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// ------------- Path parameter "serial" -------------
+	var serial SerialPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "serial", c.Params("serial"), &serial, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter serial: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetUnitDescendantsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", query, &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter at: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetUnitDescendants(c, gtin, serial, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetLotAncestors operation middleware
+func (siw *ServerInterfaceWrapper) GetLotAncestors(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// ------------- Path parameter "lot" -------------
+	var lot LotPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "lot", c.Params("lot"), &lot, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter lot: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLotAncestorsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", query, &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter at: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetLotAncestors(c, gtin, lot, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetLotDescendants operation middleware
+func (siw *ServerInterfaceWrapper) GetLotDescendants(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// ------------- Path parameter "lot" -------------
+	var lot LotPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "lot", c.Params("lot"), &lot, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter lot: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLotDescendantsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", query, &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter at: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetLotDescendants(c, gtin, lot, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // ListWarnings operation middleware
 func (siw *ServerInterfaceWrapper) ListWarnings(c *fiber.Ctx) error {
 
@@ -6715,6 +7329,10 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 
 	router.Get(options.BaseURL+"/v1/complaints/:receipt/export", wrapper.ExportComplaint)
 
+	router.Get(options.BaseURL+"/v1/containers/:sscc/ancestors", wrapper.GetContainerAncestors)
+
+	router.Get(options.BaseURL+"/v1/containers/:sscc/descendants", wrapper.GetContainerDescendants)
+
 	router.Delete(options.BaseURL+"/v1/device", wrapper.EraseDevice)
 
 	router.Get(options.BaseURL+"/v1/device", wrapper.ExportDevice)
@@ -6804,6 +7422,14 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 	router.Post(options.BaseURL+"/v1/sessions", wrapper.CreateSession)
 
 	router.Delete(options.BaseURL+"/v1/sessions/current", wrapper.DeleteSession)
+
+	router.Get(options.BaseURL+"/v1/trace/:gtin/:lot/ancestors", wrapper.GetLotAncestors)
+
+	router.Get(options.BaseURL+"/v1/trace/:gtin/:lot/descendants", wrapper.GetLotDescendants)
+
+	router.Get(options.BaseURL+"/v1/trace/:gtin/units/:serial/ancestors", wrapper.GetUnitAncestors)
+
+	router.Get(options.BaseURL+"/v1/trace/:gtin/units/:serial/descendants", wrapper.GetUnitDescendants)
 
 	router.Get(options.BaseURL+"/v1/warnings", wrapper.ListWarnings)
 
@@ -7252,6 +7878,42 @@ type ExportComplaintResponseObject interface {
 type ExportComplaint200JSONResponse CaseFile
 
 func (response ExportComplaint200JSONResponse) VisitExportComplaintResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetContainerAncestorsRequestObject struct {
+	Sscc   SsccPath `json:"sscc"`
+	Params GetContainerAncestorsParams
+}
+
+type GetContainerAncestorsResponseObject interface {
+	VisitGetContainerAncestorsResponse(ctx *fiber.Ctx) error
+}
+
+type GetContainerAncestors200JSONResponse Lineage
+
+func (response GetContainerAncestors200JSONResponse) VisitGetContainerAncestorsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetContainerDescendantsRequestObject struct {
+	Sscc   SsccPath `json:"sscc"`
+	Params GetContainerDescendantsParams
+}
+
+type GetContainerDescendantsResponseObject interface {
+	VisitGetContainerDescendantsResponse(ctx *fiber.Ctx) error
+}
+
+type GetContainerDescendants200JSONResponse Whereabouts
+
+func (response GetContainerDescendants200JSONResponse) VisitGetContainerDescendantsResponse(ctx *fiber.Ctx) error {
 	ctx.Response().Header.Set("Content-Type", "application/json")
 	ctx.Status(200)
 
@@ -8130,6 +8792,82 @@ func (response DeleteSession204Response) VisitDeleteSessionResponse(ctx *fiber.C
 	return nil
 }
 
+type GetUnitAncestorsRequestObject struct {
+	Gtin   GtinPath   `json:"gtin"`
+	Serial SerialPath `json:"serial"`
+	Params GetUnitAncestorsParams
+}
+
+type GetUnitAncestorsResponseObject interface {
+	VisitGetUnitAncestorsResponse(ctx *fiber.Ctx) error
+}
+
+type GetUnitAncestors200JSONResponse Lineage
+
+func (response GetUnitAncestors200JSONResponse) VisitGetUnitAncestorsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetUnitDescendantsRequestObject struct {
+	Gtin   GtinPath   `json:"gtin"`
+	Serial SerialPath `json:"serial"`
+	Params GetUnitDescendantsParams
+}
+
+type GetUnitDescendantsResponseObject interface {
+	VisitGetUnitDescendantsResponse(ctx *fiber.Ctx) error
+}
+
+type GetUnitDescendants200JSONResponse Whereabouts
+
+func (response GetUnitDescendants200JSONResponse) VisitGetUnitDescendantsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetLotAncestorsRequestObject struct {
+	Gtin   GtinPath `json:"gtin"`
+	Lot    LotPath  `json:"lot"`
+	Params GetLotAncestorsParams
+}
+
+type GetLotAncestorsResponseObject interface {
+	VisitGetLotAncestorsResponse(ctx *fiber.Ctx) error
+}
+
+type GetLotAncestors200JSONResponse Lineage
+
+func (response GetLotAncestors200JSONResponse) VisitGetLotAncestorsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetLotDescendantsRequestObject struct {
+	Gtin   GtinPath `json:"gtin"`
+	Lot    LotPath  `json:"lot"`
+	Params GetLotDescendantsParams
+}
+
+type GetLotDescendantsResponseObject interface {
+	VisitGetLotDescendantsResponse(ctx *fiber.Ctx) error
+}
+
+type GetLotDescendants200JSONResponse Whereabouts
+
+func (response GetLotDescendants200JSONResponse) VisitGetLotDescendantsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
 type ListWarningsRequestObject struct {
 	Params ListWarningsParams
 }
@@ -8403,6 +9141,12 @@ type StrictServerInterface interface {
 	// ExportComplaint Export a complaint
 	// (GET /v1/complaints/{receipt}/export)
 	ExportComplaint(ctx context.Context, request ExportComplaintRequestObject) (ExportComplaintResponseObject, error)
+	// GetContainerAncestors What is in a container, and what that was made of
+	// (GET /v1/containers/{sscc}/ancestors)
+	GetContainerAncestors(ctx context.Context, request GetContainerAncestorsRequestObject) (GetContainerAncestorsResponseObject, error)
+	// GetContainerDescendants Where the contents of a container went
+	// (GET /v1/containers/{sscc}/descendants)
+	GetContainerDescendants(ctx context.Context, request GetContainerDescendantsRequestObject) (GetContainerDescendantsResponseObject, error)
 	// EraseDevice Erase the device
 	// (DELETE /v1/device)
 	EraseDevice(ctx context.Context, request EraseDeviceRequestObject) (EraseDeviceResponseObject, error)
@@ -8538,6 +9282,18 @@ type StrictServerInterface interface {
 	// DeleteSession Log out
 	// (DELETE /v1/sessions/current)
 	DeleteSession(ctx context.Context, request DeleteSessionRequestObject) (DeleteSessionResponseObject, error)
+	// GetUnitAncestors What a unit was made of
+	// (GET /v1/trace/{gtin}/units/{serial}/ancestors)
+	GetUnitAncestors(ctx context.Context, request GetUnitAncestorsRequestObject) (GetUnitAncestorsResponseObject, error)
+	// GetUnitDescendants Where a unit went
+	// (GET /v1/trace/{gtin}/units/{serial}/descendants)
+	GetUnitDescendants(ctx context.Context, request GetUnitDescendantsRequestObject) (GetUnitDescendantsResponseObject, error)
+	// GetLotAncestors What a lot was made of
+	// (GET /v1/trace/{gtin}/{lot}/ancestors)
+	GetLotAncestors(ctx context.Context, request GetLotAncestorsRequestObject) (GetLotAncestorsResponseObject, error)
+	// GetLotDescendants Where a lot went
+	// (GET /v1/trace/{gtin}/{lot}/descendants)
+	GetLotDescendants(ctx context.Context, request GetLotDescendantsRequestObject) (GetLotDescendantsResponseObject, error)
 	// ListWarnings List and search warnings
 	// (GET /v1/warnings)
 	ListWarnings(ctx context.Context, request ListWarningsRequestObject) (ListWarningsResponseObject, error)
@@ -9245,6 +10001,62 @@ func (sh *strictHandler) ExportComplaint(ctx *fiber.Ctx, receipt ReceiptPath) er
 		return err
 	} else if validResponse, ok := response.(ExportComplaintResponseObject); ok {
 		if err := validResponse.VisitExportComplaintResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetContainerAncestors operation middleware
+func (sh *strictHandler) GetContainerAncestors(ctx *fiber.Ctx, sscc SsccPath, params GetContainerAncestorsParams) error {
+	var request GetContainerAncestorsRequestObject
+
+	request.Sscc = sscc
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetContainerAncestors(ctx.UserContext(), request.(GetContainerAncestorsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetContainerAncestors")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetContainerAncestorsResponseObject); ok {
+		if err := validResponse.VisitGetContainerAncestorsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetContainerDescendants operation middleware
+func (sh *strictHandler) GetContainerDescendants(ctx *fiber.Ctx, sscc SsccPath, params GetContainerDescendantsParams) error {
+	var request GetContainerDescendantsRequestObject
+
+	request.Sscc = sscc
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetContainerDescendants(ctx.UserContext(), request.(GetContainerDescendantsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetContainerDescendants")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetContainerDescendantsResponseObject); ok {
+		if err := validResponse.VisitGetContainerDescendantsResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {
@@ -10739,6 +11551,122 @@ func (sh *strictHandler) DeleteSession(ctx *fiber.Ctx, params DeleteSessionParam
 		return err
 	} else if validResponse, ok := response.(DeleteSessionResponseObject); ok {
 		if err := validResponse.VisitDeleteSessionResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetUnitAncestors operation middleware
+func (sh *strictHandler) GetUnitAncestors(ctx *fiber.Ctx, gtin GtinPath, serial SerialPath, params GetUnitAncestorsParams) error {
+	var request GetUnitAncestorsRequestObject
+
+	request.Gtin = gtin
+	request.Serial = serial
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUnitAncestors(ctx.UserContext(), request.(GetUnitAncestorsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUnitAncestors")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetUnitAncestorsResponseObject); ok {
+		if err := validResponse.VisitGetUnitAncestorsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetUnitDescendants operation middleware
+func (sh *strictHandler) GetUnitDescendants(ctx *fiber.Ctx, gtin GtinPath, serial SerialPath, params GetUnitDescendantsParams) error {
+	var request GetUnitDescendantsRequestObject
+
+	request.Gtin = gtin
+	request.Serial = serial
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUnitDescendants(ctx.UserContext(), request.(GetUnitDescendantsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUnitDescendants")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetUnitDescendantsResponseObject); ok {
+		if err := validResponse.VisitGetUnitDescendantsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetLotAncestors operation middleware
+func (sh *strictHandler) GetLotAncestors(ctx *fiber.Ctx, gtin GtinPath, lot LotPath, params GetLotAncestorsParams) error {
+	var request GetLotAncestorsRequestObject
+
+	request.Gtin = gtin
+	request.Lot = lot
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLotAncestors(ctx.UserContext(), request.(GetLotAncestorsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLotAncestors")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetLotAncestorsResponseObject); ok {
+		if err := validResponse.VisitGetLotAncestorsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetLotDescendants operation middleware
+func (sh *strictHandler) GetLotDescendants(ctx *fiber.Ctx, gtin GtinPath, lot LotPath, params GetLotDescendantsParams) error {
+	var request GetLotDescendantsRequestObject
+
+	request.Gtin = gtin
+	request.Lot = lot
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLotDescendants(ctx.UserContext(), request.(GetLotDescendantsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLotDescendants")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetLotDescendantsResponseObject); ok {
+		if err := validResponse.VisitGetLotDescendantsResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {

@@ -61,6 +61,7 @@ type Services struct {
 	Catalogue     Catalogue
 	Codes         Codes
 	Capture       Capture
+	Graph         Graph
 	Jobs          Jobs
 	Links         Links
 	Events        Events
@@ -158,6 +159,12 @@ type Capture interface {
 	CaptureLarge(ctx context.Context, f firm.Firm, r io.Reader, behaviour string) (trace.CaptureJob, error)
 	CaptureJob(ctx context.Context, firmID, id string) (trace.CaptureJob, error)
 	CaptureJobs(ctx context.Context, firmID, cursor string, limit int) (jobs []trace.CaptureJob, next string, err error)
+}
+
+// Graph follows goods. viewer is the firm whose view it is; "" is an officer's. NotFound for a firm that took no part.
+type Graph interface {
+	Whereabouts(ctx context.Context, start trace.Start, at time.Time, viewer string) (*trace.Whereabouts, error)
+	Ancestors(ctx context.Context, start trace.Start, at time.Time, viewer string) (*trace.Lineage, error)
 }
 
 // Links keeps what firms link from goods. Links gives those of a reference and of what it belongs to, the nearest first.

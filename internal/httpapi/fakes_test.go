@@ -45,6 +45,7 @@ type fakes struct {
 	seen      []int64
 	filters   []warning.Filter
 	keys      []string
+	viewers   []string // whose view of the graph was asked for
 
 	principals map[string]access.Principal // by token
 	sandbox    *sandboxFake
@@ -77,7 +78,7 @@ func newFakes() *fakes {
 
 func (f *fakes) services() Services {
 	return Services{
-		Authenticator: f, Sessions: f, CSRF: f, Firms: firmsFake{f}, Scanner: f, Catalogue: f, Codes: f, Capture: f, Events: f, Links: f, Jobs: jobsFake{f}, Desk: f, Press: f,
+		Authenticator: f, Sessions: f, CSRF: f, Firms: firmsFake{f}, Scanner: f, Catalogue: f, Codes: f, Capture: f, Events: f, Links: f, Graph: f, Jobs: jobsFake{f}, Desk: f, Press: f,
 		Warnings: warningsFake{f}, Notices: noticesFake{f}, Finder: f, Devices: f, Holdings: f, Inbox: f, Complaints: f,
 		Ready: func(context.Context) error { return f.fail() },
 
