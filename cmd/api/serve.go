@@ -151,7 +151,7 @@ func (a *app) server(ctx context.Context, publicURL string, guard *httpapi.Guard
 			Sandbox: a.sandbox,
 			Desk:    a.warnings, Press: press.NewDesk(a.warnings, a.approvals), Approvals: a.approvals, Warnings: a.warnings, Notices: a.notices,
 			Finder: finder, Devices: a.consumers, DeviceData: a.consumers, Holdings: a.consumers, Inbox: alerts,
-			Complaints: a.cases, CaseData: a.cases, Cases: a.cases, Ready: a.ready,
+			Complaints: a.cases, CaseData: a.cases, Cases: a.cases, Imports: a.imports, Ready: a.ready,
 		},
 	})
 }
@@ -178,7 +178,7 @@ const sweepEvery = time.Minute
 
 // sweeps delete what is expired, up to a number of documents each.
 func (a *app) sweeps() []func(context.Context, int) (int, error) {
-	all := []func(context.Context, int) (int, error){a.access.Sweep, a.cases.Sweep, a.consumers.Sweep, a.vault.Sweep, a.jobs.Sweep}
+	all := []func(context.Context, int) (int, error){a.access.Sweep, a.cases.Sweep, a.consumers.Sweep, a.vault.Sweep, a.jobs.Sweep, a.imports.Sweep}
 	if d, ok := a.blobs.(*disk.Store); ok {
 		all = append(all, d.Sweep)
 	}

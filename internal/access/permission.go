@@ -59,6 +59,7 @@ const (
 	FilerSelf      Action = "case.filer"      // a filer's own case
 	SessionSelf    Action = "session.self"    // an operator's own sessions
 	CatalogueWrite Action = "catalogue.write" // products and lots
+	ImportSelf     Action = "import.self"     // spreadsheets, each kind as far as the key's scopes reach
 	CodesIssue     Action = "codes.issue"
 	CodesRead      Action = "codes.read"
 	CodesPrint     Action = "codes.print" // what labels are printed from
@@ -122,6 +123,7 @@ var Table = []Rule{
 	{Action: FilerSelf, Doc: "follow, export and withdraw one's own case", Filer: true},
 	{Action: SessionSelf, Doc: "one's own sessions and second factor", Roles: Roles, Trace: Writes},
 	{Action: CatalogueWrite, Doc: "describe products, lots and codes of other schemes", Scope: ScopeCatalogue, Narrowed: true},
+	{Action: ImportSelf, Doc: "import spreadsheets of what the key may write by itself, and follow the imports", Scope: anyKey, Narrowed: true},
 	{Action: CodesIssue, Doc: "issue serial numbers", Scope: ScopeCodes, Narrowed: true},
 	{Action: CodesRead, Doc: "read what was issued, printed and voided", Scope: ScopeCodes, Narrowed: true},
 	{Action: CodesPrint, Doc: "print labels", Scope: ScopeCodes, Narrowed: true, Trace: Reads},

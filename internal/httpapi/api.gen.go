@@ -513,6 +513,30 @@ func (e Hazard) Valid() bool {
 	}
 }
 
+// Defines values for ImportKind.
+const (
+	ImportKindCodes    ImportKind = "codes"
+	ImportKindEvents   ImportKind = "events"
+	ImportKindLots     ImportKind = "lots"
+	ImportKindProducts ImportKind = "products"
+)
+
+// Valid indicates whether the value is a known member of the ImportKind enum.
+func (e ImportKind) Valid() bool {
+	switch e {
+	case ImportKindCodes:
+		return true
+	case ImportKindEvents:
+		return true
+	case ImportKindLots:
+		return true
+	case ImportKindProducts:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for JobState.
 const (
 	JobStateCancelled JobState = "cancelled"
@@ -1645,6 +1669,78 @@ type HoldingList struct {
 	Next Cursor `json:"next,omitempty,omitzero"`
 }
 
+// Import An import of a spreadsheet.
+type Import struct {
+	// Changed What was there and differed.
+	Changed int64 `json:"changed"`
+
+	// Complete The file was read to its end. What stopped it is among the errors.
+	Complete bool `json:"complete"`
+
+	// DryRun Nothing is changed.
+	DryRun bool `json:"dry_run"`
+
+	// Errors The first 20, when one import is read.
+	Errors      []ImportError `json:"errors"`
+	ErrorsFound int64         `json:"errors_found"`
+
+	// ErrorsKept Those that can be read.
+	ErrorsKept int64      `json:"errors_kept"`
+	Id         JobId      `json:"id"`
+	Job        Job        `json:"job"`
+	Kind       ImportKind `json:"kind"`
+
+	// New What was new; of events: events.
+	New int64 `json:"new"`
+
+	// Refused Rows with something wrong in them or in their event.
+	Refused int64 `json:"refused"`
+
+	// Repaired Rows whose GTIN had lost zeros in front and has them again.
+	Repaired int64 `json:"repaired"`
+
+	// Rows Rows that were read.
+	Rows int64 `json:"rows"`
+
+	// Unchanged What was there word for word; of events: events.
+	Unchanged int64 `json:"unchanged"`
+}
+
+// ImportError defines model for ImportError.
+type ImportError struct {
+	// Cell Such as C12.
+	Cell string `json:"cell,omitempty,omitzero"`
+
+	// Code A stable code.
+	Code string `json:"code"`
+
+	// Column The column's stable name.
+	Column string `json:"column,omitempty,omitzero"`
+
+	// Heading The column's heading, in the reader's language.
+	Heading string `json:"heading,omitempty,omitzero"`
+
+	// Row As office programs count, from 1; 0: the file as a whole.
+	Row int `json:"row"`
+
+	// Text What is wrong and what to do, in the reader's language.
+	Text string `json:"text"`
+
+	// Value What the cell holds, of at most 120 characters.
+	Value string `json:"value,omitempty,omitzero"`
+}
+
+// ImportErrorList defines model for ImportErrorList.
+type ImportErrorList struct {
+	Items []ImportError `json:"items"`
+
+	// Next An opaque position in a list.
+	Next Cursor `json:"next,omitempty,omitzero"`
+}
+
+// ImportKind defines model for ImportKind.
+type ImportKind string
+
 // IssueCodesInput defines model for IssueCodesInput.
 type IssueCodesInput struct {
 	// Count Up to 10,000 are issued at once, more by a job.
@@ -2513,6 +2609,9 @@ type IfMatchRequired = EntityTag
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
 
+// ImportPath defines model for ImportPath.
+type ImportPath = string
+
 // JobPath defines model for JobPath.
 type JobPath = JobId
 
@@ -2805,6 +2904,30 @@ type EndKeyParams struct {
 type RotateKeyParams struct {
 	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
 	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
+// GetImportParams defines parameters for GetImport.
+type GetImportParams struct {
+	// Lang The language of the answer, before `Accept-Language`: `zh-Hans` or `en`; short forms such as `zh` are understood, anything else is ignored.
+	Lang Lang `form:"lang,omitempty" json:"lang,omitempty,omitzero"`
+
+	// AcceptLanguage The languages that the reader prefers (RFC 9110, 12.5.4).
+	AcceptLanguage AcceptLanguage `json:"Accept-Language,omitempty,omitzero"`
+}
+
+// ListImportErrorsParams defines parameters for ListImportErrors.
+type ListImportErrorsParams struct {
+	// Limit How many items a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// Lang The language of the answer, before `Accept-Language`: `zh-Hans` or `en`; short forms such as `zh` are understood, anything else is ignored.
+	Lang Lang `form:"lang,omitempty" json:"lang,omitempty,omitzero"`
+
+	// AcceptLanguage The languages that the reader prefers (RFC 9110, 12.5.4).
+	AcceptLanguage AcceptLanguage `json:"Accept-Language,omitempty,omitzero"`
 }
 
 // ListJobsParams defines parameters for ListJobs.
@@ -3298,6 +3421,12 @@ type ServerInterface interface {
 	// RotateKey Rotate a key
 	// (POST /v1/firms/{id}/keys/{key}/rotation)
 	RotateKey(c *fiber.Ctx, id FirmPath, key KeyPath, params RotateKeyParams) error
+	// GetImport Follow an import
+	// (GET /v1/imports/{import})
+	GetImport(c *fiber.Ctx, pImport ImportPath, params GetImportParams) error
+	// ListImportErrors List what is wrong with the rows of an import
+	// (GET /v1/imports/{import}/errors)
+	ListImportErrors(c *fiber.Ctx, pImport ImportPath, params ListImportErrorsParams) error
 	// AcceptInvitation Accept an invitation
 	// (POST /v1/invitations/acceptance)
 	AcceptInvitation(c *fiber.Ctx) error
@@ -5263,6 +5392,148 @@ func (siw *ServerInterfaceWrapper) RotateKey(c *fiber.Ctx) error {
 
 	handler := func(c *fiber.Ctx) error {
 		return siw.Handler.RotateKey(c, id, key, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetImport operation middleware
+func (siw *ServerInterfaceWrapper) GetImport(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "import" -------------
+	var pImport ImportPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "import", c.Params("import"), &pImport, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter import: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetImportParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "lang" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lang", query, &params.Lang, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter lang: %w", err).Error())
+	}
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Accept-Language" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Accept-Language")]; found {
+		var AcceptLanguage AcceptLanguage
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Accept-Language, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Accept-Language", valueList[0], &AcceptLanguage, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Accept-Language: %w", err).Error())
+		}
+
+		params.AcceptLanguage = AcceptLanguage
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetImport(c, pImport, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ListImportErrors operation middleware
+func (siw *ServerInterfaceWrapper) ListImportErrors(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "import" -------------
+	var pImport ImportPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "import", c.Params("import"), &pImport, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter import: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListImportErrorsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter limit: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter cursor: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "lang" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lang", query, &params.Lang, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter lang: %w", err).Error())
+	}
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Accept-Language" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Accept-Language")]; found {
+		var AcceptLanguage AcceptLanguage
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Accept-Language, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Accept-Language", valueList[0], &AcceptLanguage, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Accept-Language: %w", err).Error())
+		}
+
+		params.AcceptLanguage = AcceptLanguage
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListImportErrors(c, pImport, params)
 	}
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -7371,6 +7642,10 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 
 	router.Post(options.BaseURL+"/v1/firms/:id/keys/:key/rotation", wrapper.RotateKey)
 
+	router.Get(options.BaseURL+"/v1/imports/:import", wrapper.GetImport)
+
+	router.Get(options.BaseURL+"/v1/imports/:import/errors", wrapper.ListImportErrors)
+
 	router.Post(options.BaseURL+"/v1/invitations/acceptance", wrapper.AcceptInvitation)
 
 	router.Get(options.BaseURL+"/v1/jobs", wrapper.ListJobs)
@@ -8279,6 +8554,42 @@ func (response RotateKey201JSONResponse) VisitRotateKeyResponse(ctx *fiber.Ctx) 
 	ctx.Status(201)
 
 	return ctx.JSON(&response.Body)
+}
+
+type GetImportRequestObject struct {
+	Import ImportPath `json:"import"`
+	Params GetImportParams
+}
+
+type GetImportResponseObject interface {
+	VisitGetImportResponse(ctx *fiber.Ctx) error
+}
+
+type GetImport200JSONResponse Import
+
+func (response GetImport200JSONResponse) VisitGetImportResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ListImportErrorsRequestObject struct {
+	Import ImportPath `json:"import"`
+	Params ListImportErrorsParams
+}
+
+type ListImportErrorsResponseObject interface {
+	VisitListImportErrorsResponse(ctx *fiber.Ctx) error
+}
+
+type ListImportErrors200JSONResponse ImportErrorList
+
+func (response ListImportErrors200JSONResponse) VisitListImportErrorsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
 }
 
 type AcceptInvitationRequestObject struct {
@@ -9204,6 +9515,12 @@ type StrictServerInterface interface {
 	// RotateKey Rotate a key
 	// (POST /v1/firms/{id}/keys/{key}/rotation)
 	RotateKey(ctx context.Context, request RotateKeyRequestObject) (RotateKeyResponseObject, error)
+	// GetImport Follow an import
+	// (GET /v1/imports/{import})
+	GetImport(ctx context.Context, request GetImportRequestObject) (GetImportResponseObject, error)
+	// ListImportErrors List what is wrong with the rows of an import
+	// (GET /v1/imports/{import}/errors)
+	ListImportErrors(ctx context.Context, request ListImportErrorsRequestObject) (ListImportErrorsResponseObject, error)
 	// AcceptInvitation Accept an invitation
 	// (POST /v1/invitations/acceptance)
 	AcceptInvitation(ctx context.Context, request AcceptInvitationRequestObject) (AcceptInvitationResponseObject, error)
@@ -10689,6 +11006,62 @@ func (sh *strictHandler) RotateKey(ctx *fiber.Ctx, id FirmPath, key KeyPath, par
 		return err
 	} else if validResponse, ok := response.(RotateKeyResponseObject); ok {
 		if err := validResponse.VisitRotateKeyResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetImport operation middleware
+func (sh *strictHandler) GetImport(ctx *fiber.Ctx, pImport ImportPath, params GetImportParams) error {
+	var request GetImportRequestObject
+
+	request.Import = pImport
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetImport(ctx.UserContext(), request.(GetImportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetImport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetImportResponseObject); ok {
+		if err := validResponse.VisitGetImportResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListImportErrors operation middleware
+func (sh *strictHandler) ListImportErrors(ctx *fiber.Ctx, pImport ImportPath, params ListImportErrorsParams) error {
+	var request ListImportErrorsRequestObject
+
+	request.Import = pImport
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListImportErrors(ctx.UserContext(), request.(ListImportErrorsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListImportErrors")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListImportErrorsResponseObject); ok {
+		if err := validResponse.VisitListImportErrorsResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {

@@ -39,16 +39,19 @@ func (s *server) receiveBody(ctx context.Context, c *fiber.Ctx, op *operation, v
 		return nil
 	}
 	n := req.Header.ContentLength()
-	if op.streamed && (n < 0 || n > maxWholeBody) {
-		return s.lendBody(c, op, n, v)
-	}
 	room := n
 	if n < 0 { // in chunks: nobody knows how many
 		room = op.maxBody
 	}
-	if err := s.reserveBody(c, room, v); err != nil {
-		return err
+	who := bodyOwner(callOf(c))
+	switch s.guard.shed.reserve(who, int64(room)) {
+	case reservedNone:
+		return s.guard.overloaded("body_bytes")
+	case reservedShare:
+		return s.guard.overshared()
+	case reservedAll:
 	}
+	v.owner, v.bytes = who, int64(room)
 	slow := n < 0 || n > prefetched
 	if slow {
 		v.pause()
@@ -65,20 +68,6 @@ func (s *server) receiveBody(ctx context.Context, c *fiber.Ctx, op *operation, v
 	if slow {
 		return v.resume(ctx)
 	}
-	return nil
-}
-
-// reserveBody takes the memory for a body.
-func (s *server) reserveBody(c *fiber.Ctx, room int, v *visit) error {
-	who := bodyOwner(callOf(c))
-	switch s.guard.shed.reserve(who, int64(room)) {
-	case reservedNone:
-		return s.guard.overloaded("body_bytes")
-	case reservedShare:
-		return s.guard.overshared()
-	case reservedAll:
-	}
-	v.owner, v.bytes = who, int64(room)
 	return nil
 }
 

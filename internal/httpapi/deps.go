@@ -13,6 +13,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/access"
 	"github.com/haisu-trace/haisu/internal/access/approval/press"
 	"github.com/haisu-trace/haisu/internal/alert"
+	"github.com/haisu-trace/haisu/internal/bulk"
 	"github.com/haisu-trace/haisu/internal/casefile"
 	"github.com/haisu-trace/haisu/internal/clock"
 	"github.com/haisu-trace/haisu/internal/consumer"
@@ -74,6 +75,7 @@ type Services struct {
 	Holdings      Holdings
 	Inbox         Inbox
 	Complaints    Complaints
+	Imports       Imports
 
 	// Sandbox gives a firm's test tenant, and never another's. nil: test keys are refused.
 	Sandbox func(ctx context.Context, firm string) (Tenant, error)
@@ -159,6 +161,12 @@ type Capture interface {
 	CaptureLarge(ctx context.Context, f firm.Firm, r io.Reader, behaviour string) (trace.CaptureJob, error)
 	CaptureJob(ctx context.Context, firmID, id string) (trace.CaptureJob, error)
 	CaptureJobs(ctx context.Context, firmID, cursor string, limit int) (jobs []trace.CaptureJob, next string, err error)
+}
+
+// Imports takes spreadsheets in.
+type Imports interface {
+	Begin(ctx context.Context, o bulk.Order, file io.Reader) (bulk.Import, error)
+	Problems(ctx context.Context, o job.Owner, id, cursor string, limit int) (i bulk.Import, page []bulk.Problem, next string, err error)
 }
 
 // Graph follows goods. viewer is the firm whose view it is; "" is an officer's. NotFound for a firm that took no part.

@@ -34,7 +34,10 @@ func (s *server) captureEvent(c *fiber.Ctx) error {
 // headerBehaviour says what is to become of a document with events that are refused (EPCIS 2.0, 12.6.1).
 const headerBehaviour = "GS1-Capture-Error-Behaviour"
 
-// wholeLimits bound a document that is captured before the answer leaves.
+// maxWholeBody is the largest document that is captured before the answer leaves, in bytes: x-whole-up-to of the contract.
+const maxWholeBody = 256 << 10
+
+// wholeLimits bound it.
 var wholeLimits = epcis.Limits{Bytes: maxWholeBody, Events: 5000}
 
 // captureDocument takes an EPCIS document. A small one is captured or refused at once; any other is kept, and captured by a job.
@@ -43,7 +46,7 @@ func (s *server) captureDocument(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	captures, behaviour, body := s.tenant(callOf(c)).Capture, c.Get(headerBehaviour, trace.Rollback), streamOf(c)
+	captures, behaviour, body := s.tenant(callOf(c)).Capture, c.Get(headerBehaviour, trace.Rollback), callOf(c).body
 	var got trace.CaptureJob
 	if body == nil && behaviour == trace.Rollback {
 		got, err = captureWhole(c, captures, f)

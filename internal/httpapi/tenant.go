@@ -31,7 +31,7 @@ func (s *server) tenant(k *call) Tenant {
 
 // testActions are the actions that have a test tenant to be done on, and the reading of the firm's own record.
 var testActions = []access.Action{
-	access.PublicRead, access.CatalogueWrite, access.CodesIssue, access.CodesRead, access.CodesPrint, access.CodesVoid, access.EventsCapture,
+	access.PublicRead, access.CatalogueWrite, access.ImportSelf, access.CodesIssue, access.CodesRead, access.CodesPrint, access.CodesVoid, access.EventsCapture,
 	access.EventsRead, access.TraceRead,
 	access.FirmRead, access.JobSelf,
 }
