@@ -26,6 +26,7 @@ var commands = map[string]command{
 	"key add":            addKey,
 	"import safety-gate": importSafetyGate,
 	"import cap":         importCAP,
+	"import sheet":       importSheet,
 	"search rebuild":     rebuildSearch,
 	"keys prepare":       keysCommand("prepare", prepareKey),
 	"keys rotate":        keysCommand("rotate", rotateKeys),

@@ -96,6 +96,7 @@ func (a *app) work(ctx context.Context, server *fiber.App, guard *httpapi.Guard,
 	for _, run := range []func(context.Context) error{
 		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.sandboxes.RunRecovery, a.approvals.Run, a.access.Run, a.bodies.Run, a.jobs.Run, a.sweep, guard.Run,
 		func(ctx context.Context) error { return a.box.Run(ctx, a.log) },
+		func(ctx context.Context) error { return a.trace.RunFlow(ctx, a.leases) },
 	} {
 		g.Go(func() error { return run(ctx) })
 	}
@@ -146,11 +147,11 @@ func (a *app) server(ctx context.Context, publicURL string, guard *httpapi.Guard
 			Authenticator: a.access, Sessions: a.access, CSRF: a.access, Account: a.access, Credentials: a.access, Enrolments: a.access,
 			Operators: a.access, Provider: provider, Identities: a.access, Keys: a.access, Invitations: a.access,
 			Authorities: a.bodies, Bodies: a.bodies, Firms: a.firms, Registry: a.firms,
-			Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace, Events: a.trace, Links: a.trace, Jobs: a.jobs,
+			Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace, Events: a.trace, Links: a.trace, Graph: a.trace, Jobs: a.jobs,
 			Sandbox: a.sandbox,
 			Desk:    a.warnings, Press: press.NewDesk(a.warnings, a.approvals), Approvals: a.approvals, Warnings: a.warnings, Notices: a.notices,
 			Finder: finder, Devices: a.consumers, DeviceData: a.consumers, Holdings: a.consumers, Inbox: alerts,
-			Complaints: a.cases, CaseData: a.cases, Cases: a.cases, Ready: a.ready,
+			Complaints: a.cases, CaseData: a.cases, Cases: a.cases, Imports: a.imports, Ready: a.ready,
 		},
 	})
 }
@@ -158,7 +159,7 @@ func (a *app) server(ctx context.Context, publicURL string, guard *httpapi.Guard
 // sandbox gives a firm's test tenant.
 func (a *app) sandbox(ctx context.Context, firm string) (httpapi.Tenant, error) {
 	t, err := a.sandboxes.Of(ctx, firm)
-	return httpapi.Tenant{Scanner: t, Catalogue: t, Codes: t, Capture: t, Events: t, Links: t}, err
+	return httpapi.Tenant{Scanner: t, Catalogue: t, Codes: t, Capture: t, Events: t, Links: t, Graph: t}, err
 }
 
 // ready is nil when the store takes writes and the warnings in force are known.
@@ -177,7 +178,7 @@ const sweepEvery = time.Minute
 
 // sweeps delete what is expired, up to a number of documents each.
 func (a *app) sweeps() []func(context.Context, int) (int, error) {
-	all := []func(context.Context, int) (int, error){a.access.Sweep, a.cases.Sweep, a.consumers.Sweep, a.vault.Sweep, a.jobs.Sweep}
+	all := []func(context.Context, int) (int, error){a.access.Sweep, a.cases.Sweep, a.consumers.Sweep, a.vault.Sweep, a.jobs.Sweep, a.imports.Sweep}
 	if d, ok := a.blobs.(*disk.Store); ok {
 		all = append(all, d.Sweep)
 	}

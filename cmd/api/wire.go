@@ -22,6 +22,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/access/authority"
 	"github.com/haisu-trace/haisu/internal/alert"
 	"github.com/haisu-trace/haisu/internal/blob"
+	"github.com/haisu-trace/haisu/internal/bulk"
 	"github.com/haisu-trace/haisu/internal/casefile"
 	"github.com/haisu-trace/haisu/internal/clock"
 	"github.com/haisu-trace/haisu/internal/consumer"
@@ -65,6 +66,7 @@ type app struct {
 	notices   *notice.Service
 	consumers *consumer.Service
 	trace     *trace.Service
+	imports   *bulk.Service
 	cases     *casefile.Service
 	metrics   *prometheus.Registry
 	closers   []func() error
@@ -139,6 +141,11 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	if a.sandboxes, err = trace.OpenSandboxes(ctx, world); err != nil {
 		return nil, err
 	}
+	if a.imports, err = bulk.Open(ctx, bulk.Deps{
+		Engine: a.engine, Blobs: a.blobs, Jobs: a.jobs, Firms: a.firms, World: a.world, Now: time.Now, Token: func() string { return clock.Token(16) },
+	}); err != nil {
+		return nil, err
+	}
 	for kind, run := range trace.Runners(a.trace, a.sandboxes) {
 		a.jobs.Register(kind, run)
 	}
@@ -146,6 +153,14 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 		return nil, err
 	}
 	return a, nil
+}
+
+// world gives the goods of production, or of a firm's test tenant.
+func (a *app) world(ctx context.Context, tenant string) (*trace.Service, error) {
+	if tenant == "" {
+		return a.trace, nil
+	}
+	return a.sandboxes.Of(ctx, tenant)
 }
 
 // sqliteFile is the name of the store in DATA_DIR.

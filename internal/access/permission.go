@@ -59,12 +59,14 @@ const (
 	FilerSelf      Action = "case.filer"      // a filer's own case
 	SessionSelf    Action = "session.self"    // an operator's own sessions
 	CatalogueWrite Action = "catalogue.write" // products and lots
+	ImportSelf     Action = "import.self"     // spreadsheets, each kind as far as the key's scopes reach
 	CodesIssue     Action = "codes.issue"
 	CodesRead      Action = "codes.read"
 	CodesPrint     Action = "codes.print" // what labels are printed from
 	CodesVoid      Action = "codes.void"
 	JobSelf        Action = "job.self" // the jobs of one's firm or authority
 	EventsCapture  Action = "events.capture"
+	TraceRead      Action = "trace.read" // where goods went, beyond the public chain
 	EventsRead     Action = "events.read"
 	WarningDrafts  Action = "warning.drafts" // reading drafts
 	WarningDraft   Action = "warning.draft"
@@ -121,12 +123,14 @@ var Table = []Rule{
 	{Action: FilerSelf, Doc: "follow, export and withdraw one's own case", Filer: true},
 	{Action: SessionSelf, Doc: "one's own sessions and second factor", Roles: Roles, Trace: Writes},
 	{Action: CatalogueWrite, Doc: "describe products, lots and codes of other schemes", Scope: ScopeCatalogue, Narrowed: true},
+	{Action: ImportSelf, Doc: "import spreadsheets of what the key may write by itself, and follow the imports", Scope: anyKey, Narrowed: true},
 	{Action: CodesIssue, Doc: "issue serial numbers", Scope: ScopeCodes, Narrowed: true},
 	{Action: CodesRead, Doc: "read what was issued, printed and voided", Scope: ScopeCodes, Narrowed: true},
 	{Action: CodesPrint, Doc: "print labels", Scope: ScopeCodes, Narrowed: true, Trace: Reads},
 	{Action: CodesVoid, Doc: "void issued codes", Scope: ScopeCodes, Narrowed: true, Trace: Writes},
 	{Action: JobSelf, Doc: "follow and cancel one's jobs", Roles: Roles, Scope: anyKey, Narrowed: true, Trace: Writes},
 	{Action: EventsCapture, Doc: "report trace events", Scope: ScopeCapture, Narrowed: true},
+	{Action: TraceRead, Doc: "follow goods: officers all, firms one step up and down", Roles: []Role{Viewer, Officer, Publisher}, Scope: anyKey},
 	{Action: EventsRead, Doc: "query trace events", Scope: ScopeCapture, Roles: []Role{Viewer, Officer, Publisher}, Narrowed: true},
 	{Action: WarningDrafts, Doc: "read drafts of warnings", Roles: []Role{Viewer, Officer, Publisher}, Narrowed: true},
 	{Action: WarningDraft, Doc: "draft warnings", Roles: []Role{Officer, Publisher}, Narrowed: true, Trace: Writes},

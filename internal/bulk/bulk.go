@@ -18,6 +18,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/haisu-trace/haisu/internal/blob"
@@ -57,6 +58,9 @@ type Service struct {
 	deps     Deps
 	files    *store.Collection[fileDoc]
 	problems *store.Collection[problemsDoc]
+
+	sweeping sync.Mutex
+	swept    string // up to which file
 }
 
 // fileDoc says whose a file is, so that one that was left behind is known for it. Its ID is the import's.
@@ -182,19 +186,6 @@ func (s *Service) Get(ctx context.Context, o job.Owner, id string) (Import, erro
 	return i, err
 }
 
-// Cancel ends an import: what it has done stays done. NotFound (import_not_found), Conflict (job_ended).
-func (s *Service) Cancel(ctx context.Context, o job.Owner, id string) (Import, error) {
-	if _, err := s.Get(ctx, o, id); err != nil {
-		return Import{}, err
-	}
-	j, err := s.deps.Jobs.Cancel(ctx, o, id)
-	if err != nil {
-		return Import{}, err
-	}
-	i, _, err := seen(j)
-	return i, err
-}
-
 // seen reads a job as an import.
 func seen(j job.Job) (Import, input, error) {
 	var in input
@@ -269,22 +260,31 @@ func (s *Service) keepProblems(ctx context.Context, id string, o *Outcome, probl
 	return nil
 }
 
-// Sweep deletes a page of files that no open import needs, from after on ("": the beginning), and gives where the next goes on.
-func (s *Service) Sweep(ctx context.Context, after string) (deleted int, next string, err error) {
-	return blob.Sweep(ctx, s.deps.Blobs, Purpose, after, s.deps.Now(), func(ctx context.Context, ref blob.Ref) (bool, error) {
-		d, err := s.files.Get(ctx, ref.Record)
-		if errors.Is(err, store.ErrNotFound) {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		j, err := s.deps.Jobs.Get(ctx, d.V.Owner, ref.Record)
-		if fault.KindOf(err) == fault.NotFound {
-			return false, nil
-		}
-		return !j.State.Ended(), err
-	})
+// Sweep deletes up to limit documents that have expired, and files that no open import needs, a page of them a call.
+func (s *Service) Sweep(ctx context.Context, limit int) (int, error) {
+	files, err := s.files.Sweep(ctx, limit)
+	problems, err2 := s.problems.Sweep(ctx, limit)
+	s.sweeping.Lock()
+	defer s.sweeping.Unlock()
+	blobs, next, err3 := blob.Sweep(ctx, s.deps.Blobs, Purpose, s.swept, s.deps.Now(), s.needs)
+	s.swept = next
+	return files + problems + blobs, errors.Join(err, err2, err3)
+}
+
+// needs says whether an open import needs a file.
+func (s *Service) needs(ctx context.Context, ref blob.Ref) (bool, error) {
+	d, err := s.files.Get(ctx, ref.Record)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	j, err := s.deps.Jobs.Get(ctx, d.V.Owner, ref.Record)
+	if fault.KindOf(err) == fault.NotFound {
+		return false, nil
+	}
+	return !j.State.Ended(), err
 }
 
 // total is never 0 for a file that was opened.

@@ -45,7 +45,11 @@ func (s *server) admit(op *operation) fiber.Handler {
 		if err := s.permit(ctx, op, k); err != nil {
 			return err
 		}
-		if err := s.receiveBody(ctx, c, op, &v); err != nil {
+		receive := s.receiveBody
+		if op.streamed {
+			receive = s.streamBody
+		}
+		if err := receive(ctx, c, op, &v); err != nil {
 			return err
 		}
 		if err := op.validate(c); err != nil {
@@ -140,7 +144,7 @@ func (op *operation) admitBody(c *fiber.Ctx) error {
 	}
 	media, params, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
 	charset := params["charset"]
-	if err != nil || !slices.Contains(op.bodyTypes, media) || charset != "" && !strings.EqualFold(charset, "utf-8") {
+	if err != nil || !slices.Contains(op.bodyTypes, media) || charset != "" && !op.streamed && !strings.EqualFold(charset, "utf-8") {
 		return refuse(http.StatusUnsupportedMediaType, "media_type", "the body must be %s", strings.Join(op.bodyTypes, " or "))
 	}
 	for _, enc := range c.Request().Header.PeekAll(fiber.HeaderContentEncoding) { // each: the last one is what Fiber would go by

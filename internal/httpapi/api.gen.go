@@ -285,6 +285,36 @@ func (e ComplaintStep) Valid() bool {
 	}
 }
 
+// Defines values for CutReason.
+const (
+	CutReasonAncestors  CutReason = "ancestors"
+	CutReasonContainers CutReason = "containers"
+	CutReasonEvents     CutReason = "events"
+	CutReasonMade       CutReason = "made"
+	CutReasonRows       CutReason = "rows"
+	CutReasonUnits      CutReason = "units"
+)
+
+// Valid indicates whether the value is a known member of the CutReason enum.
+func (e CutReason) Valid() bool {
+	switch e {
+	case CutReasonAncestors:
+		return true
+	case CutReasonContainers:
+		return true
+	case CutReasonEvents:
+		return true
+	case CutReasonMade:
+		return true
+	case CutReasonRows:
+		return true
+	case CutReasonUnits:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FirmKind.
 const (
 	FirmKindAuthority            FirmKind = "authority"
@@ -363,6 +393,51 @@ func (e FirmNameKind) Valid() bool {
 	}
 }
 
+// Defines values for GoodsAncestorRelation.
+const (
+	GoodsAncestorRelationContent GoodsAncestorRelation = "content"
+	GoodsAncestorRelationInput   GoodsAncestorRelation = "input"
+)
+
+// Valid indicates whether the value is a known member of the GoodsAncestorRelation enum.
+func (e GoodsAncestorRelation) Valid() bool {
+	switch e {
+	case GoodsAncestorRelationContent:
+		return true
+	case GoodsAncestorRelationInput:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GoodsState.
+const (
+	GoodsStateEnded     GoodsState = "ended"
+	GoodsStateHere      GoodsState = "here"
+	GoodsStateInTransit GoodsState = "in_transit"
+	GoodsStateSold      GoodsState = "sold"
+	GoodsStateUsed      GoodsState = "used"
+)
+
+// Valid indicates whether the value is a known member of the GoodsState enum.
+func (e GoodsState) Valid() bool {
+	switch e {
+	case GoodsStateEnded:
+		return true
+	case GoodsStateHere:
+		return true
+	case GoodsStateInTransit:
+		return true
+	case GoodsStateSold:
+		return true
+	case GoodsStateUsed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Hazard.
 const (
 	HazardAllergen      Hazard = "allergen"
@@ -432,6 +507,30 @@ func (e Hazard) Valid() bool {
 	case HazardSpoilage:
 		return true
 	case HazardStrangulation:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportKind.
+const (
+	ImportKindCodes    ImportKind = "codes"
+	ImportKindEvents   ImportKind = "events"
+	ImportKindLots     ImportKind = "lots"
+	ImportKindProducts ImportKind = "products"
+)
+
+// Valid indicates whether the value is a known member of the ImportKind enum.
+func (e ImportKind) Valid() bool {
+	switch e {
+	case ImportKindCodes:
+		return true
+	case ImportKindEvents:
+		return true
+	case ImportKindLots:
+		return true
+	case ImportKindProducts:
 		return true
 	default:
 		return false
@@ -1138,6 +1237,9 @@ type Csrf = string
 // Cursor An opaque position in a list.
 type Cursor = string
 
+// CutReason defines model for CutReason.
+type CutReason string
+
 // Date A day, `YYYY-MM-DD`.
 //
 // Example: 2026-03-01
@@ -1242,6 +1344,9 @@ type ExportedReason struct {
 
 // ExportedSubscription defines model for ExportedSubscription.
 type ExportedSubscription = consumer.Subscription
+
+// Fact Who stands behind one fact: an authority (`verified`), with its document where it has one, a firm (`claimed`), or nobody (`missing`, and then nothing else is here).
+type Fact = trace.Fact
 
 // FiledContact defines model for FiledContact.
 type FiledContact = casefile.Contact
@@ -1352,6 +1457,141 @@ type GivenKey struct {
 // Gln A global location number.
 type Gln = string
 
+// GoodsAmount A decimal number.
+type GoodsAmount = string
+
+// GoodsAncestor Something that went into something else. `gtin` is there for goods, and not for containers.
+type GoodsAncestor struct {
+	// Depth 1: directly.
+	Depth int `json:"depth"`
+
+	// Epc Canonical identifier.
+	Epc     string `json:"epc"`
+	EventId string `json:"event_id"`
+
+	// Firm A firm, named to the public.
+	Firm FirmName `json:"firm"`
+
+	// Gtin A product number. Written with 14 digits.
+	//
+	// Example: 06901234567892
+	Gtin Gtin `json:"gtin,omitempty,omitzero"`
+
+	// Into Canonical identifier of what it went into.
+	Into string `json:"into"`
+
+	// Lot A lot number, in the characters of GS1 (AI 10). Case matters.
+	//
+	// Example: L24A1
+	Lot Lot `json:"lot,omitempty,omitzero"`
+
+	// Place A place. Without `uri` nobody told it; without `name` nobody has registered it.
+	Place TracePlace `json:"place"`
+
+	// Quantity As it was told, with its unit of measure.
+	Quantity string `json:"quantity,omitempty,omitzero"`
+
+	// Relation `input` of a transformation, or `content`.
+	Relation GoodsAncestorRelation `json:"relation"`
+
+	// Serial A serial number, in the characters of GS1 (AI 21). Case matters.
+	//
+	// Example: 7k2m9q4t6v8x0z1b
+	Serial Serial    `json:"serial,omitempty,omitzero"`
+	Time   time.Time `json:"time"`
+}
+
+// GoodsAncestorRelation `input` of a transformation, or `content`.
+type GoodsAncestorRelation string
+
+// GoodsMade What was made of the goods, or contains them.
+type GoodsMade struct {
+	// Depth 1: directly.
+	Depth int `json:"depth"`
+
+	// Firm A firm, named to the public.
+	Firm  FirmName  `json:"firm"`
+	First time.Time `json:"first"`
+
+	// Gtin A product number. Written with 14 digits.
+	//
+	// Example: 06901234567892
+	Gtin Gtin `json:"gtin"`
+
+	// Lot A lot number, in the characters of GS1 (AI 10). Case matters.
+	//
+	// Example: L24A1
+	Lot Lot `json:"lot,omitempty,omitzero"`
+
+	// Units With serials; 0: the lot or product as a whole.
+	Units int `json:"units"`
+}
+
+// GoodsPosition Units, or an amount in containers, of one lot at one place in one state.
+type GoodsPosition struct {
+	// Amount A decimal number.
+	Amount GoodsAmount `json:"amount,omitempty,omitzero"`
+
+	// Firm A firm, named to the public.
+	Firm FirmName `json:"firm"`
+
+	// Gtin A product number. Written with 14 digits.
+	//
+	// Example: 06901234567892
+	Gtin Gtin `json:"gtin"`
+
+	// Last The last event of any of them.
+	Last time.Time `json:"last"`
+
+	// Lot A lot number, in the characters of GS1 (AI 10). Case matters.
+	//
+	// Example: L24A1
+	Lot Lot `json:"lot,omitempty,omitzero"`
+
+	// Place A place. Without `uri` nobody told it; without `name` nobody has registered it.
+	Place TracePlace `json:"place"`
+
+	// State By the last event: `here` seen at the place; `in_transit` left the place, and nobody has received it yet; `sold` at retail; `used` as an input; `ended` destroyed, or the code retired.
+	State GoodsState `json:"state"`
+	Units int        `json:"units"`
+
+	// Uom Unit of measure, by UN/ECE Recommendation 20.
+	Uom Uom `json:"uom,omitempty,omitzero"`
+}
+
+// GoodsReported What was told of amounts outside containers, added up. Where they are now nobody can know.
+type GoodsReported struct {
+	// Amount A decimal number.
+	Amount GoodsAmount `json:"amount"`
+	Events int         `json:"events"`
+
+	// Firm A firm, named to the public.
+	Firm FirmName `json:"firm"`
+
+	// Gtin A product number. Written with 14 digits.
+	//
+	// Example: 06901234567892
+	Gtin Gtin      `json:"gtin"`
+	Last time.Time `json:"last"`
+
+	// Lot A lot number, in the characters of GS1 (AI 10). Case matters.
+	//
+	// Example: L24A1
+	Lot Lot `json:"lot,omitempty,omitzero"`
+
+	// Place A place. Without `uri` nobody told it; without `name` nobody has registered it.
+	Place TracePlace `json:"place"`
+
+	// Step CBV business step.
+	Step string `json:"step,omitempty,omitzero"`
+
+	// Uom Unit of measure, by UN/ECE Recommendation 20.
+	Uom Uom `json:"uom,omitempty,omitzero"`
+}
+
+// GoodsState By the last event: `here` seen at the place; `in_transit` left the place, and nobody has received it yet; `sold` at retail; `used` as an input; `ended` destroyed, or the code retired.
+type GoodsState string
+
 // Gtin A product number. Written with 14 digits.
 //
 // Example: 06901234567892
@@ -1428,6 +1668,78 @@ type HoldingList struct {
 	// Next An opaque position in a list.
 	Next Cursor `json:"next,omitempty,omitzero"`
 }
+
+// Import An import of a spreadsheet.
+type Import struct {
+	// Changed What was there and differed.
+	Changed int64 `json:"changed"`
+
+	// Complete The file was read to its end. What stopped it is among the errors.
+	Complete bool `json:"complete"`
+
+	// DryRun Nothing is changed.
+	DryRun bool `json:"dry_run"`
+
+	// Errors The first 20, when one import is read.
+	Errors      []ImportError `json:"errors"`
+	ErrorsFound int64         `json:"errors_found"`
+
+	// ErrorsKept Those that can be read.
+	ErrorsKept int64      `json:"errors_kept"`
+	Id         JobId      `json:"id"`
+	Job        Job        `json:"job"`
+	Kind       ImportKind `json:"kind"`
+
+	// New What was new; of events: events.
+	New int64 `json:"new"`
+
+	// Refused Rows with something wrong in them or in their event.
+	Refused int64 `json:"refused"`
+
+	// Repaired Rows whose GTIN had lost zeros in front and has them again.
+	Repaired int64 `json:"repaired"`
+
+	// Rows Rows that were read.
+	Rows int64 `json:"rows"`
+
+	// Unchanged What was there word for word; of events: events.
+	Unchanged int64 `json:"unchanged"`
+}
+
+// ImportError defines model for ImportError.
+type ImportError struct {
+	// Cell Such as C12.
+	Cell string `json:"cell,omitempty,omitzero"`
+
+	// Code A stable code.
+	Code string `json:"code"`
+
+	// Column The column's stable name.
+	Column string `json:"column,omitempty,omitzero"`
+
+	// Heading The column's heading, in the reader's language.
+	Heading string `json:"heading,omitempty,omitzero"`
+
+	// Row As office programs count, from 1; 0: the file as a whole.
+	Row int `json:"row"`
+
+	// Text What is wrong and what to do, in the reader's language.
+	Text string `json:"text"`
+
+	// Value What the cell holds, of at most 120 characters.
+	Value string `json:"value,omitempty,omitzero"`
+}
+
+// ImportErrorList defines model for ImportErrorList.
+type ImportErrorList struct {
+	Items []ImportError `json:"items"`
+
+	// Next An opaque position in a list.
+	Next Cursor `json:"next,omitempty,omitzero"`
+}
+
+// ImportKind defines model for ImportKind.
+type ImportKind string
 
 // IssueCodesInput defines model for IssueCodesInput.
 type IssueCodesInput struct {
@@ -1599,6 +1911,9 @@ type LanguageTag string
 // Level The grade of a warning, worst first: 红色 Ⅰ, 橙色 Ⅱ, 黄色 Ⅲ, 蓝色 Ⅳ.
 type Level = warning.Level
 
+// Lineage What something was made of, the nearest first.
+type Lineage = trace.Lineage
+
 // Link A one-time link.
 type Link struct {
 	Expires time.Time `json:"expires"`
@@ -1644,6 +1959,9 @@ type LoginCode = string
 //
 // Example: L24A1
 type Lot = string
+
+// LotFacts Who stands behind each fact of a lot. In the answer to a scan a declaration or inspection is also verified where an authority's own trace event of the lot names the same number.
+type LotFacts = trace.LotFacts
 
 // LotInput What a firm says about a lot.
 type LotInput struct {
@@ -1851,6 +2169,9 @@ type PrintList struct {
 // PrintedLot A lot as a package shows it, which need not be a GS1 lot.
 type PrintedLot = string
 
+// ProductFacts Who stands behind each fact of a product.
+type ProductFacts = trace.ProductFacts
+
 // ProductInput What a firm says about a product. At least one language of `name` is needed.
 type ProductInput struct {
 	// Brand A short text by language.
@@ -2029,6 +2350,9 @@ type SessionInput struct {
 // ShortId A random ID.
 type ShortId = string
 
+// Sscc A serial shipping container code.
+type Sscc = string
+
 // Stage 口岸, 市场.
 type Stage string
 
@@ -2053,6 +2377,28 @@ type Subscriptions struct {
 
 // TimelineEntry defines model for TimelineEntry.
 type TimelineEntry = casefile.Entry
+
+// TracePlace A place. Without `uri` nobody told it; without `name` nobody has registered it.
+type TracePlace struct {
+	// City A short text by language.
+	//
+	// Example: {"en":"Infant formula stage 1","zh-Hans":"婴儿配方奶粉 1 段"}
+	City Label `json:"city,omitempty,omitzero"`
+
+	// Name A short text by language.
+	//
+	// Example: {"en":"Infant formula stage 1","zh-Hans":"婴儿配方奶粉 1 段"}
+	Name Label `json:"name,omitempty,omitzero"`
+
+	// Uri Canonical Digital Link of the location (SGLN).
+	Uri string `json:"uri,omitempty,omitzero"`
+}
+
+// Truncated Where the answer is not whole: `units` more than 250,000, or 2,000 looked up one by one; `containers` more than 50,000 or deeper than 12; `events` of a container, or of all goods together; `made` more than was followed; `ancestors` more than 1,000; `rows` more than 500 in a list. Empty when it is whole.
+type Truncated = []CutReason
+
+// Uom Unit of measure, by UN/ECE Recommendation 20.
+type Uom = string
 
 // VoidBatchInput defines model for VoidBatchInput.
 type VoidBatchInput struct {
@@ -2207,6 +2553,17 @@ type WarningSummary struct {
 // WarningTitle Needed in both languages.
 type WarningTitle = lang.Text
 
+// Whereabouts Where goods are, and what was made of them.
+type Whereabouts = trace.Whereabouts
+
+// Withheld What a firm is not shown, counted.
+type Withheld struct {
+	Events int `json:"events"`
+	Firms  int `json:"firms"`
+	Rows   int `json:"rows"`
+	Units  int `json:"units"`
+}
+
 // AcceptLanguage defines model for AcceptLanguage.
 type AcceptLanguage = string
 
@@ -2214,6 +2571,9 @@ type AcceptLanguage = string
 //
 // Example: ap_5q8t1w4z7c0f3j6m9p2s5v8y-1
 type ApprovalPath = ApprovalId
+
+// AtTime defines model for AtTime.
+type AtTime = time.Time
 
 // AuthorityPath An authority.
 //
@@ -2248,6 +2608,9 @@ type IfMatchRequired = EntityTag
 
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
+
+// ImportPath defines model for ImportPath.
+type ImportPath = string
 
 // JobPath defines model for JobPath.
 type JobPath = JobId
@@ -2296,6 +2659,9 @@ type SerialPath = Serial
 //
 // Example: 7k2m9q4t6v8x0z1b
 type SerialQuery = Serial
+
+// SsccPath A serial shipping container code.
+type SsccPath = Sscc
 
 // AwaitsApproval What one operator asks another to approve. 四眼复核。
 type AwaitsApproval = Approval
@@ -2447,6 +2813,18 @@ type FileComplaintParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// GetContainerAncestorsParams defines parameters for GetContainerAncestors.
+type GetContainerAncestorsParams struct {
+	// At Event time up to which events count; without it, the present.
+	At AtTime `form:"at,omitempty" json:"at,omitempty,omitzero"`
+}
+
+// GetContainerDescendantsParams defines parameters for GetContainerDescendants.
+type GetContainerDescendantsParams struct {
+	// At Event time up to which events count; without it, the present.
+	At AtTime `form:"at,omitempty" json:"at,omitempty,omitzero"`
+}
+
 // ExportDeviceParams defines parameters for ExportDevice.
 type ExportDeviceParams struct {
 	// Limit How many items a page has at most.
@@ -2526,6 +2904,30 @@ type EndKeyParams struct {
 type RotateKeyParams struct {
 	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
 	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
+// GetImportParams defines parameters for GetImport.
+type GetImportParams struct {
+	// Lang The language of the answer, before `Accept-Language`: `zh-Hans` or `en`; short forms such as `zh` are understood, anything else is ignored.
+	Lang Lang `form:"lang,omitempty" json:"lang,omitempty,omitzero"`
+
+	// AcceptLanguage The languages that the reader prefers (RFC 9110, 12.5.4).
+	AcceptLanguage AcceptLanguage `json:"Accept-Language,omitempty,omitzero"`
+}
+
+// ListImportErrorsParams defines parameters for ListImportErrors.
+type ListImportErrorsParams struct {
+	// Limit How many items a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// Lang The language of the answer, before `Accept-Language`: `zh-Hans` or `en`; short forms such as `zh` are understood, anything else is ignored.
+	Lang Lang `form:"lang,omitempty" json:"lang,omitempty,omitzero"`
+
+	// AcceptLanguage The languages that the reader prefers (RFC 9110, 12.5.4).
+	AcceptLanguage AcceptLanguage `json:"Accept-Language,omitempty,omitzero"`
 }
 
 // ListJobsParams defines parameters for ListJobs.
@@ -2670,6 +3072,30 @@ type IssueCodesParams struct {
 type DeleteSessionParams struct {
 	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
 	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
+// GetUnitAncestorsParams defines parameters for GetUnitAncestors.
+type GetUnitAncestorsParams struct {
+	// At Event time up to which events count; without it, the present.
+	At AtTime `form:"at,omitempty" json:"at,omitempty,omitzero"`
+}
+
+// GetUnitDescendantsParams defines parameters for GetUnitDescendants.
+type GetUnitDescendantsParams struct {
+	// At Event time up to which events count; without it, the present.
+	At AtTime `form:"at,omitempty" json:"at,omitempty,omitzero"`
+}
+
+// GetLotAncestorsParams defines parameters for GetLotAncestors.
+type GetLotAncestorsParams struct {
+	// At Event time up to which events count; without it, the present.
+	At AtTime `form:"at,omitempty" json:"at,omitempty,omitzero"`
+}
+
+// GetLotDescendantsParams defines parameters for GetLotDescendants.
+type GetLotDescendantsParams struct {
+	// At Event time up to which events count; without it, the present.
+	At AtTime `form:"at,omitempty" json:"at,omitempty,omitzero"`
 }
 
 // ListWarningsParams defines parameters for ListWarnings.
@@ -2932,6 +3358,12 @@ type ServerInterface interface {
 	// ExportComplaint Export a complaint
 	// (GET /v1/complaints/{receipt}/export)
 	ExportComplaint(c *fiber.Ctx, receipt ReceiptPath) error
+	// GetContainerAncestors What is in a container, and what that was made of
+	// (GET /v1/containers/{sscc}/ancestors)
+	GetContainerAncestors(c *fiber.Ctx, sscc SsccPath, params GetContainerAncestorsParams) error
+	// GetContainerDescendants Where the contents of a container went
+	// (GET /v1/containers/{sscc}/descendants)
+	GetContainerDescendants(c *fiber.Ctx, sscc SsccPath, params GetContainerDescendantsParams) error
 	// EraseDevice Erase the device
 	// (DELETE /v1/device)
 	EraseDevice(c *fiber.Ctx) error
@@ -2989,6 +3421,12 @@ type ServerInterface interface {
 	// RotateKey Rotate a key
 	// (POST /v1/firms/{id}/keys/{key}/rotation)
 	RotateKey(c *fiber.Ctx, id FirmPath, key KeyPath, params RotateKeyParams) error
+	// GetImport Follow an import
+	// (GET /v1/imports/{import})
+	GetImport(c *fiber.Ctx, pImport ImportPath, params GetImportParams) error
+	// ListImportErrors List what is wrong with the rows of an import
+	// (GET /v1/imports/{import}/errors)
+	ListImportErrors(c *fiber.Ctx, pImport ImportPath, params ListImportErrorsParams) error
 	// AcceptInvitation Accept an invitation
 	// (POST /v1/invitations/acceptance)
 	AcceptInvitation(c *fiber.Ctx) error
@@ -3067,6 +3505,18 @@ type ServerInterface interface {
 	// DeleteSession Log out
 	// (DELETE /v1/sessions/current)
 	DeleteSession(c *fiber.Ctx, params DeleteSessionParams) error
+	// GetUnitAncestors What a unit was made of
+	// (GET /v1/trace/{gtin}/units/{serial}/ancestors)
+	GetUnitAncestors(c *fiber.Ctx, gtin GtinPath, serial SerialPath, params GetUnitAncestorsParams) error
+	// GetUnitDescendants Where a unit went
+	// (GET /v1/trace/{gtin}/units/{serial}/descendants)
+	GetUnitDescendants(c *fiber.Ctx, gtin GtinPath, serial SerialPath, params GetUnitDescendantsParams) error
+	// GetLotAncestors What a lot was made of
+	// (GET /v1/trace/{gtin}/{lot}/ancestors)
+	GetLotAncestors(c *fiber.Ctx, gtin GtinPath, lot LotPath, params GetLotAncestorsParams) error
+	// GetLotDescendants Where a lot went
+	// (GET /v1/trace/{gtin}/{lot}/descendants)
+	GetLotDescendants(c *fiber.Ctx, gtin GtinPath, lot LotPath, params GetLotDescendantsParams) error
 	// ListWarnings List and search warnings
 	// (GET /v1/warnings)
 	ListWarnings(c *fiber.Ctx, params ListWarningsParams) error
@@ -4148,6 +4598,96 @@ func (siw *ServerInterfaceWrapper) ExportComplaint(c *fiber.Ctx) error {
 	return handler(c)
 }
 
+// GetContainerAncestors operation middleware
+func (siw *ServerInterfaceWrapper) GetContainerAncestors(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "sscc" -------------
+	var sscc SsccPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sscc", c.Params("sscc"), &sscc, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter sscc: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetContainerAncestorsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", query, &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter at: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetContainerAncestors(c, sscc, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetContainerDescendants operation middleware
+func (siw *ServerInterfaceWrapper) GetContainerDescendants(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "sscc" -------------
+	var sscc SsccPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sscc", c.Params("sscc"), &sscc, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter sscc: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetContainerDescendantsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", query, &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter at: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetContainerDescendants(c, sscc, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // EraseDevice operation middleware
 func (siw *ServerInterfaceWrapper) EraseDevice(c *fiber.Ctx) error {
 
@@ -4852,6 +5392,148 @@ func (siw *ServerInterfaceWrapper) RotateKey(c *fiber.Ctx) error {
 
 	handler := func(c *fiber.Ctx) error {
 		return siw.Handler.RotateKey(c, id, key, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetImport operation middleware
+func (siw *ServerInterfaceWrapper) GetImport(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "import" -------------
+	var pImport ImportPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "import", c.Params("import"), &pImport, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter import: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetImportParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "lang" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lang", query, &params.Lang, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter lang: %w", err).Error())
+	}
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Accept-Language" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Accept-Language")]; found {
+		var AcceptLanguage AcceptLanguage
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Accept-Language, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Accept-Language", valueList[0], &AcceptLanguage, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Accept-Language: %w", err).Error())
+		}
+
+		params.AcceptLanguage = AcceptLanguage
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetImport(c, pImport, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ListImportErrors operation middleware
+func (siw *ServerInterfaceWrapper) ListImportErrors(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "import" -------------
+	var pImport ImportPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "import", c.Params("import"), &pImport, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter import: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListImportErrorsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter limit: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter cursor: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "lang" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lang", query, &params.Lang, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter lang: %w", err).Error())
+	}
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Accept-Language" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Accept-Language")]; found {
+		var AcceptLanguage AcceptLanguage
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Accept-Language, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Accept-Language", valueList[0], &AcceptLanguage, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Accept-Language: %w", err).Error())
+		}
+
+		params.AcceptLanguage = AcceptLanguage
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListImportErrors(c, pImport, params)
 	}
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -6033,6 +6715,218 @@ func (siw *ServerInterfaceWrapper) DeleteSession(c *fiber.Ctx) error {
 	return handler(c)
 }
 
+// GetUnitAncestors operation middleware
+func (siw *ServerInterfaceWrapper) GetUnitAncestors(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// ------------- Path parameter "serial" -------------
+	var serial SerialPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "serial", c.Params("serial"), &serial, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter serial: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetUnitAncestorsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", query, &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter at: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetUnitAncestors(c, gtin, serial, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetUnitDescendants operation middleware
+func (siw *ServerInterfaceWrapper) GetUnitDescendants(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// ------------- Path parameter "serial" -------------
+	var serial SerialPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "serial", c.Params("serial"), &serial, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter serial: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetUnitDescendantsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", query, &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter at: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetUnitDescendants(c, gtin, serial, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetLotAncestors operation middleware
+func (siw *ServerInterfaceWrapper) GetLotAncestors(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// ------------- Path parameter "lot" -------------
+	var lot LotPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "lot", c.Params("lot"), &lot, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter lot: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLotAncestorsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", query, &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter at: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetLotAncestors(c, gtin, lot, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetLotDescendants operation middleware
+func (siw *ServerInterfaceWrapper) GetLotDescendants(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// ------------- Path parameter "lot" -------------
+	var lot LotPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "lot", c.Params("lot"), &lot, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter lot: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLotDescendantsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", query, &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter at: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetLotDescendants(c, gtin, lot, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // ListWarnings operation middleware
 func (siw *ServerInterfaceWrapper) ListWarnings(c *fiber.Ctx) error {
 
@@ -6706,6 +7600,10 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 
 	router.Get(options.BaseURL+"/v1/complaints/:receipt/export", wrapper.ExportComplaint)
 
+	router.Get(options.BaseURL+"/v1/containers/:sscc/ancestors", wrapper.GetContainerAncestors)
+
+	router.Get(options.BaseURL+"/v1/containers/:sscc/descendants", wrapper.GetContainerDescendants)
+
 	router.Delete(options.BaseURL+"/v1/device", wrapper.EraseDevice)
 
 	router.Get(options.BaseURL+"/v1/device", wrapper.ExportDevice)
@@ -6743,6 +7641,10 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 	router.Delete(options.BaseURL+"/v1/firms/:id/keys/:key", wrapper.EndKey)
 
 	router.Post(options.BaseURL+"/v1/firms/:id/keys/:key/rotation", wrapper.RotateKey)
+
+	router.Get(options.BaseURL+"/v1/imports/:import", wrapper.GetImport)
+
+	router.Get(options.BaseURL+"/v1/imports/:import/errors", wrapper.ListImportErrors)
 
 	router.Post(options.BaseURL+"/v1/invitations/acceptance", wrapper.AcceptInvitation)
 
@@ -6795,6 +7697,14 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 	router.Post(options.BaseURL+"/v1/sessions", wrapper.CreateSession)
 
 	router.Delete(options.BaseURL+"/v1/sessions/current", wrapper.DeleteSession)
+
+	router.Get(options.BaseURL+"/v1/trace/:gtin/:lot/ancestors", wrapper.GetLotAncestors)
+
+	router.Get(options.BaseURL+"/v1/trace/:gtin/:lot/descendants", wrapper.GetLotDescendants)
+
+	router.Get(options.BaseURL+"/v1/trace/:gtin/units/:serial/ancestors", wrapper.GetUnitAncestors)
+
+	router.Get(options.BaseURL+"/v1/trace/:gtin/units/:serial/descendants", wrapper.GetUnitDescendants)
 
 	router.Get(options.BaseURL+"/v1/warnings", wrapper.ListWarnings)
 
@@ -7249,6 +8159,42 @@ func (response ExportComplaint200JSONResponse) VisitExportComplaintResponse(ctx 
 	return ctx.JSON(&response)
 }
 
+type GetContainerAncestorsRequestObject struct {
+	Sscc   SsccPath `json:"sscc"`
+	Params GetContainerAncestorsParams
+}
+
+type GetContainerAncestorsResponseObject interface {
+	VisitGetContainerAncestorsResponse(ctx *fiber.Ctx) error
+}
+
+type GetContainerAncestors200JSONResponse Lineage
+
+func (response GetContainerAncestors200JSONResponse) VisitGetContainerAncestorsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetContainerDescendantsRequestObject struct {
+	Sscc   SsccPath `json:"sscc"`
+	Params GetContainerDescendantsParams
+}
+
+type GetContainerDescendantsResponseObject interface {
+	VisitGetContainerDescendantsResponse(ctx *fiber.Ctx) error
+}
+
+type GetContainerDescendants200JSONResponse Whereabouts
+
+func (response GetContainerDescendants200JSONResponse) VisitGetContainerDescendantsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
 type EraseDeviceRequestObject struct {
 }
 
@@ -7608,6 +8554,42 @@ func (response RotateKey201JSONResponse) VisitRotateKeyResponse(ctx *fiber.Ctx) 
 	ctx.Status(201)
 
 	return ctx.JSON(&response.Body)
+}
+
+type GetImportRequestObject struct {
+	Import ImportPath `json:"import"`
+	Params GetImportParams
+}
+
+type GetImportResponseObject interface {
+	VisitGetImportResponse(ctx *fiber.Ctx) error
+}
+
+type GetImport200JSONResponse Import
+
+func (response GetImport200JSONResponse) VisitGetImportResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ListImportErrorsRequestObject struct {
+	Import ImportPath `json:"import"`
+	Params ListImportErrorsParams
+}
+
+type ListImportErrorsResponseObject interface {
+	VisitListImportErrorsResponse(ctx *fiber.Ctx) error
+}
+
+type ListImportErrors200JSONResponse ImportErrorList
+
+func (response ListImportErrors200JSONResponse) VisitListImportErrorsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
 }
 
 type AcceptInvitationRequestObject struct {
@@ -8121,6 +9103,82 @@ func (response DeleteSession204Response) VisitDeleteSessionResponse(ctx *fiber.C
 	return nil
 }
 
+type GetUnitAncestorsRequestObject struct {
+	Gtin   GtinPath   `json:"gtin"`
+	Serial SerialPath `json:"serial"`
+	Params GetUnitAncestorsParams
+}
+
+type GetUnitAncestorsResponseObject interface {
+	VisitGetUnitAncestorsResponse(ctx *fiber.Ctx) error
+}
+
+type GetUnitAncestors200JSONResponse Lineage
+
+func (response GetUnitAncestors200JSONResponse) VisitGetUnitAncestorsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetUnitDescendantsRequestObject struct {
+	Gtin   GtinPath   `json:"gtin"`
+	Serial SerialPath `json:"serial"`
+	Params GetUnitDescendantsParams
+}
+
+type GetUnitDescendantsResponseObject interface {
+	VisitGetUnitDescendantsResponse(ctx *fiber.Ctx) error
+}
+
+type GetUnitDescendants200JSONResponse Whereabouts
+
+func (response GetUnitDescendants200JSONResponse) VisitGetUnitDescendantsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetLotAncestorsRequestObject struct {
+	Gtin   GtinPath `json:"gtin"`
+	Lot    LotPath  `json:"lot"`
+	Params GetLotAncestorsParams
+}
+
+type GetLotAncestorsResponseObject interface {
+	VisitGetLotAncestorsResponse(ctx *fiber.Ctx) error
+}
+
+type GetLotAncestors200JSONResponse Lineage
+
+func (response GetLotAncestors200JSONResponse) VisitGetLotAncestorsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetLotDescendantsRequestObject struct {
+	Gtin   GtinPath `json:"gtin"`
+	Lot    LotPath  `json:"lot"`
+	Params GetLotDescendantsParams
+}
+
+type GetLotDescendantsResponseObject interface {
+	VisitGetLotDescendantsResponse(ctx *fiber.Ctx) error
+}
+
+type GetLotDescendants200JSONResponse Whereabouts
+
+func (response GetLotDescendants200JSONResponse) VisitGetLotDescendantsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
 type ListWarningsRequestObject struct {
 	Params ListWarningsParams
 }
@@ -8394,6 +9452,12 @@ type StrictServerInterface interface {
 	// ExportComplaint Export a complaint
 	// (GET /v1/complaints/{receipt}/export)
 	ExportComplaint(ctx context.Context, request ExportComplaintRequestObject) (ExportComplaintResponseObject, error)
+	// GetContainerAncestors What is in a container, and what that was made of
+	// (GET /v1/containers/{sscc}/ancestors)
+	GetContainerAncestors(ctx context.Context, request GetContainerAncestorsRequestObject) (GetContainerAncestorsResponseObject, error)
+	// GetContainerDescendants Where the contents of a container went
+	// (GET /v1/containers/{sscc}/descendants)
+	GetContainerDescendants(ctx context.Context, request GetContainerDescendantsRequestObject) (GetContainerDescendantsResponseObject, error)
 	// EraseDevice Erase the device
 	// (DELETE /v1/device)
 	EraseDevice(ctx context.Context, request EraseDeviceRequestObject) (EraseDeviceResponseObject, error)
@@ -8451,6 +9515,12 @@ type StrictServerInterface interface {
 	// RotateKey Rotate a key
 	// (POST /v1/firms/{id}/keys/{key}/rotation)
 	RotateKey(ctx context.Context, request RotateKeyRequestObject) (RotateKeyResponseObject, error)
+	// GetImport Follow an import
+	// (GET /v1/imports/{import})
+	GetImport(ctx context.Context, request GetImportRequestObject) (GetImportResponseObject, error)
+	// ListImportErrors List what is wrong with the rows of an import
+	// (GET /v1/imports/{import}/errors)
+	ListImportErrors(ctx context.Context, request ListImportErrorsRequestObject) (ListImportErrorsResponseObject, error)
 	// AcceptInvitation Accept an invitation
 	// (POST /v1/invitations/acceptance)
 	AcceptInvitation(ctx context.Context, request AcceptInvitationRequestObject) (AcceptInvitationResponseObject, error)
@@ -8529,6 +9599,18 @@ type StrictServerInterface interface {
 	// DeleteSession Log out
 	// (DELETE /v1/sessions/current)
 	DeleteSession(ctx context.Context, request DeleteSessionRequestObject) (DeleteSessionResponseObject, error)
+	// GetUnitAncestors What a unit was made of
+	// (GET /v1/trace/{gtin}/units/{serial}/ancestors)
+	GetUnitAncestors(ctx context.Context, request GetUnitAncestorsRequestObject) (GetUnitAncestorsResponseObject, error)
+	// GetUnitDescendants Where a unit went
+	// (GET /v1/trace/{gtin}/units/{serial}/descendants)
+	GetUnitDescendants(ctx context.Context, request GetUnitDescendantsRequestObject) (GetUnitDescendantsResponseObject, error)
+	// GetLotAncestors What a lot was made of
+	// (GET /v1/trace/{gtin}/{lot}/ancestors)
+	GetLotAncestors(ctx context.Context, request GetLotAncestorsRequestObject) (GetLotAncestorsResponseObject, error)
+	// GetLotDescendants Where a lot went
+	// (GET /v1/trace/{gtin}/{lot}/descendants)
+	GetLotDescendants(ctx context.Context, request GetLotDescendantsRequestObject) (GetLotDescendantsResponseObject, error)
 	// ListWarnings List and search warnings
 	// (GET /v1/warnings)
 	ListWarnings(ctx context.Context, request ListWarningsRequestObject) (ListWarningsResponseObject, error)
@@ -9244,6 +10326,62 @@ func (sh *strictHandler) ExportComplaint(ctx *fiber.Ctx, receipt ReceiptPath) er
 	return nil
 }
 
+// GetContainerAncestors operation middleware
+func (sh *strictHandler) GetContainerAncestors(ctx *fiber.Ctx, sscc SsccPath, params GetContainerAncestorsParams) error {
+	var request GetContainerAncestorsRequestObject
+
+	request.Sscc = sscc
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetContainerAncestors(ctx.UserContext(), request.(GetContainerAncestorsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetContainerAncestors")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetContainerAncestorsResponseObject); ok {
+		if err := validResponse.VisitGetContainerAncestorsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetContainerDescendants operation middleware
+func (sh *strictHandler) GetContainerDescendants(ctx *fiber.Ctx, sscc SsccPath, params GetContainerDescendantsParams) error {
+	var request GetContainerDescendantsRequestObject
+
+	request.Sscc = sscc
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetContainerDescendants(ctx.UserContext(), request.(GetContainerDescendantsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetContainerDescendants")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetContainerDescendantsResponseObject); ok {
+		if err := validResponse.VisitGetContainerDescendantsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // EraseDevice operation middleware
 func (sh *strictHandler) EraseDevice(ctx *fiber.Ctx) error {
 	var request EraseDeviceRequestObject
@@ -9868,6 +11006,62 @@ func (sh *strictHandler) RotateKey(ctx *fiber.Ctx, id FirmPath, key KeyPath, par
 		return err
 	} else if validResponse, ok := response.(RotateKeyResponseObject); ok {
 		if err := validResponse.VisitRotateKeyResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetImport operation middleware
+func (sh *strictHandler) GetImport(ctx *fiber.Ctx, pImport ImportPath, params GetImportParams) error {
+	var request GetImportRequestObject
+
+	request.Import = pImport
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetImport(ctx.UserContext(), request.(GetImportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetImport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetImportResponseObject); ok {
+		if err := validResponse.VisitGetImportResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListImportErrors operation middleware
+func (sh *strictHandler) ListImportErrors(ctx *fiber.Ctx, pImport ImportPath, params ListImportErrorsParams) error {
+	var request ListImportErrorsRequestObject
+
+	request.Import = pImport
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListImportErrors(ctx.UserContext(), request.(ListImportErrorsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListImportErrors")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListImportErrorsResponseObject); ok {
+		if err := validResponse.VisitListImportErrorsResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {
@@ -10730,6 +11924,122 @@ func (sh *strictHandler) DeleteSession(ctx *fiber.Ctx, params DeleteSessionParam
 		return err
 	} else if validResponse, ok := response.(DeleteSessionResponseObject); ok {
 		if err := validResponse.VisitDeleteSessionResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetUnitAncestors operation middleware
+func (sh *strictHandler) GetUnitAncestors(ctx *fiber.Ctx, gtin GtinPath, serial SerialPath, params GetUnitAncestorsParams) error {
+	var request GetUnitAncestorsRequestObject
+
+	request.Gtin = gtin
+	request.Serial = serial
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUnitAncestors(ctx.UserContext(), request.(GetUnitAncestorsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUnitAncestors")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetUnitAncestorsResponseObject); ok {
+		if err := validResponse.VisitGetUnitAncestorsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetUnitDescendants operation middleware
+func (sh *strictHandler) GetUnitDescendants(ctx *fiber.Ctx, gtin GtinPath, serial SerialPath, params GetUnitDescendantsParams) error {
+	var request GetUnitDescendantsRequestObject
+
+	request.Gtin = gtin
+	request.Serial = serial
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUnitDescendants(ctx.UserContext(), request.(GetUnitDescendantsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUnitDescendants")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetUnitDescendantsResponseObject); ok {
+		if err := validResponse.VisitGetUnitDescendantsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetLotAncestors operation middleware
+func (sh *strictHandler) GetLotAncestors(ctx *fiber.Ctx, gtin GtinPath, lot LotPath, params GetLotAncestorsParams) error {
+	var request GetLotAncestorsRequestObject
+
+	request.Gtin = gtin
+	request.Lot = lot
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLotAncestors(ctx.UserContext(), request.(GetLotAncestorsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLotAncestors")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetLotAncestorsResponseObject); ok {
+		if err := validResponse.VisitGetLotAncestorsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetLotDescendants operation middleware
+func (sh *strictHandler) GetLotDescendants(ctx *fiber.Ctx, gtin GtinPath, lot LotPath, params GetLotDescendantsParams) error {
+	var request GetLotDescendantsRequestObject
+
+	request.Gtin = gtin
+	request.Lot = lot
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLotDescendants(ctx.UserContext(), request.(GetLotDescendantsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLotDescendants")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetLotDescendantsResponseObject); ok {
+		if err := validResponse.VisitGetLotDescendantsResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"io"
 	"net/netip"
 
 	"github.com/gofiber/fiber/v2"
@@ -23,9 +24,10 @@ type call struct {
 
 	token     string // the bearer token that was accepted
 	principal access.Principal
-	sandbox   Tenant // of the principal's firm, for a test key
-	device    string // ID of the device, when a device's token was accepted
-	receipt   string // the receipt's secret, as sent
+	sandbox   Tenant    // of the principal's firm, for a test key
+	device    string    // ID of the device, when a device's token was accepted
+	receipt   string    // the receipt's secret, as sent
+	body      io.Reader // of an operation that reads its body as a stream
 
 	etag   string        // of what a handler of generated code found, when it knows better than a hash
 	cookie *fiber.Cookie // that the answer sets if it is no refusal; see keepSession

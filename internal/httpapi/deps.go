@@ -14,6 +14,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/access"
 	"github.com/haisu-trace/haisu/internal/access/approval/press"
 	"github.com/haisu-trace/haisu/internal/alert"
+	"github.com/haisu-trace/haisu/internal/bulk"
 	"github.com/haisu-trace/haisu/internal/casefile"
 	"github.com/haisu-trace/haisu/internal/clock"
 	"github.com/haisu-trace/haisu/internal/consumer"
@@ -63,6 +64,7 @@ type Services struct {
 	Catalogue     Catalogue
 	Codes         Codes
 	Capture       Capture
+	Graph         Graph
 	Jobs          Jobs
 	Links         Links
 	Events        Events
@@ -75,6 +77,7 @@ type Services struct {
 	Holdings      Holdings
 	Inbox         Inbox
 	Complaints    Complaints
+	Imports       Imports
 
 	// Sandbox gives a firm's test tenant, and never another's. nil: test keys are refused.
 	Sandbox func(ctx context.Context, firm string) (Tenant, error)
@@ -157,6 +160,18 @@ type Jobs interface {
 type Capture interface {
 	CaptureEvent(ctx context.Context, f firm.Firm, e *epcis.Event) (trace.Captured, error)
 	Capture(ctx context.Context, f firm.Firm, doc *epcis.Document) (trace.CaptureResult, error)
+}
+
+// Imports takes spreadsheets in.
+type Imports interface {
+	Begin(ctx context.Context, o bulk.Order, file io.Reader) (bulk.Import, error)
+	Problems(ctx context.Context, o job.Owner, id, cursor string, limit int) (i bulk.Import, page []bulk.Problem, next string, err error)
+}
+
+// Graph follows goods. viewer is the firm whose view it is; "" is an officer's. NotFound for a firm that took no part.
+type Graph interface {
+	Whereabouts(ctx context.Context, start trace.Start, at time.Time, viewer string) (*trace.Whereabouts, error)
+	Ancestors(ctx context.Context, start trace.Start, at time.Time, viewer string) (*trace.Lineage, error)
 }
 
 // Links keeps what firms link from goods. Links gives those of a reference and of what it belongs to, the nearest first.

@@ -102,7 +102,7 @@ func (f *sandboxFake) of(_ context.Context, firm string) (Tenant, error) {
 	if firm != seller.ID {
 		return Tenant{}, fmt.Errorf("the test tenant of %s", firm)
 	}
-	return Tenant{Scanner: f, Catalogue: f, Codes: f, Capture: f, Events: f, Links: f}, nil
+	return Tenant{Scanner: f, Catalogue: f, Codes: f, Capture: f, Events: f, Links: f, Graph: f}, nil
 }
 
 func (f *sandboxFake) Product(ctx context.Context, g gs1.GTIN) (*trace.ProductView, error) {
@@ -142,7 +142,7 @@ func (f *fakes) SetPassword(_ context.Context, _, old, _, _ string) error {
 	return f.fail()
 }
 
-func (f *fakes) NewRecoveryCodes(context.Context, string, string) ([]string, error) {
+func (f *fakes) NewRecoveryCodes(context.Context, string, string, string) ([]string, error) {
 	return []string{"k7m2-q9t4", "v6x8-z0b3"}, f.fail()
 }
 

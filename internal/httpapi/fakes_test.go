@@ -12,6 +12,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/access/approval"
 	"github.com/haisu-trace/haisu/internal/access/approval/press"
 	"github.com/haisu-trace/haisu/internal/alert"
+	"github.com/haisu-trace/haisu/internal/bulk"
 	"github.com/haisu-trace/haisu/internal/casefile"
 	"github.com/haisu-trace/haisu/internal/consumer"
 	"github.com/haisu-trace/haisu/internal/epcis"
@@ -44,6 +45,7 @@ type fakes struct {
 	seen      []int64
 	filters   []warning.Filter
 	keys      []string
+	viewers   []string // whose view of the graph was asked for
 
 	principals map[string]access.Principal // by token
 	sandbox    *sandboxFake
@@ -54,6 +56,8 @@ type fakes struct {
 	reader     trace.Reader // of the last query of events
 	query      *epcis.Query
 	given      []access.NewKey
+	orders     []bulk.Order // imports that were begun
+	files      []string     // and their files
 
 	prints   []trace.Print
 	broken   int64 // the position after which units cannot be read; 0: all can
@@ -75,8 +79,8 @@ func newFakes() *fakes {
 
 func (f *fakes) services() Services {
 	return Services{
-		Authenticator: f, Sessions: f, CSRF: f, Firms: firmsFake{f}, Scanner: f, Catalogue: f, Codes: f, Capture: f, Events: f, Links: f, Jobs: jobsFake{f}, Desk: f, Press: f,
-		Warnings: warningsFake{f}, Notices: noticesFake{f}, Finder: f, Devices: f, Holdings: f, Inbox: f, Complaints: f,
+		Authenticator: f, Sessions: f, CSRF: f, Firms: firmsFake{f}, Scanner: f, Catalogue: f, Codes: f, Capture: f, Events: f, Links: f, Graph: f, Jobs: jobsFake{f}, Desk: f, Press: f,
+		Warnings: warningsFake{f}, Notices: noticesFake{f}, Finder: f, Devices: f, Holdings: f, Inbox: f, Complaints: f, Imports: importsFake{f},
 		Ready: func(context.Context) error { return f.fail() },
 
 		Trail: &f.trail, Sandbox: f.sandbox.of,

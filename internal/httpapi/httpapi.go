@@ -94,7 +94,7 @@ func New(deps Deps) (*fiber.App, error) {
 		WriteTimeout:          s.guard.conns.most.Write,
 		IdleTimeout:           s.guard.conns.most.Idle,
 		ErrorHandler:          s.handleError,
-		// No operation takes a form.
+		// The one operation that takes a form reads it as a stream.
 		DisablePreParseMultipartForm: true,
 	})
 	app.Server().HeaderReceived = s.headerReceived
@@ -155,6 +155,9 @@ func (s *server) routes(app *fiber.App, ops []*operation) error {
 	app.Get("/v1/sessions/oidc", s.beginOidc)
 	app.Get("/v1/sessions/oidc/callback", s.finishOidc)
 	app.Get("/v1/audit/export", s.exportAudit)
+	app.Get("/v1/imports/templates/:template", s.importTemplate)
+	app.Post("/v1/imports", s.createImport)
+	app.Get("/v1/imports/:import/errors.csv", s.importReport)
 
 	app.Get("/healthz", s.health)
 	app.Get("/readyz", s.readiness)

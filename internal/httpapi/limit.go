@@ -126,6 +126,8 @@ func (cs *classes) named() map[string]*class {
 // costs of operations that cost something else than their class.
 var costs = map[string]cost{
 	"putPassword": costHash, "captureEvent": costCapture, "captureDocument": costBulk, "issueCodes": costBulk, "putForeignCodes": costBulk,
+	"getLotDescendants": costBulk, "getUnitDescendants": costBulk, "getContainerDescendants": costBulk,
+	"getLotAncestors": costBulk, "getUnitAncestors": costBulk, "getContainerAncestors": costBulk,
 }
 
 // of gives the class of an operation and what it costs. An operation that nobody named is classed by whom it asks for: an anonymous write is

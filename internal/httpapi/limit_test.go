@@ -220,7 +220,7 @@ func TestEveryRouteHasADeadline(t *testing.T) {
 		if err != nil || resp.StatusCode != http.StatusNoContent {
 			t.Fatalf("%s: %v %v", op.id, resp, err)
 		}
-		if want := op.deadline; seen[op.id] != want || want <= 0 || want > time.Minute {
+		if want := op.deadline; seen[op.id] != want || want <= 0 || want > time.Minute && !op.streamed { // the rate of its body bounds one that is streamed
 			t.Errorf("%s: %v, want %v", op.id, seen[op.id], want)
 		}
 	}

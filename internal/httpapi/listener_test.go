@@ -55,7 +55,8 @@ func TestOversizeRequests(t *testing.T) {
 		code          string
 	}{
 		{"over the limit of the operation", post("/v1/sessions", "", 64<<10+1, true), 413, "body_too_large"},
-		{"over every limit, announced", post("/epcis/capture", asSeller, 4<<20+1, false), 413, "body_too_large"},
+		{"over every limit, announced", post("/epcis/capture", asSeller, 70<<20, false), 413, "body_too_large"},
+		{"over the limit of the operation, announced and begun", post("/epcis/capture", asSeller, 4<<20+1, false) + strings.Repeat(" ", prefetched), 413, "body_too_large"},
 		{"large and announced by nobody", post("/epcis/capture", "", 4<<20, false), 413, "body_too_large"},
 		{"large and announced with a key that ended", post("/epcis/capture", "Bearer hk_gone_0123456789", 4<<20, false) + strings.Repeat(" ", prefetched), 401, "unauthenticated"},
 		{"large and announced by a device", post("/epcis/capture", asDevice, 4<<20, false) + strings.Repeat(" ", prefetched), 403, "wrong_credentials"},

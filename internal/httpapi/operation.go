@@ -37,6 +37,7 @@ var deadlines = map[string]time.Duration{
 	"issueCodes":      30 * time.Second,
 	"eraseDevice":     30 * time.Second,
 	"putForeignCodes": 30 * time.Second,
+	"createImport":    90 * time.Minute, // the body's rate bounds it: 64 MiB at 16 KiB/s take 68 minutes
 }
 
 // cachePolicies of public reads. A policy makes an ETag, too; see cache.go.
@@ -52,6 +53,8 @@ var cachePolicies = map[string]string{
 	"getContract":  "public, no-cache",
 	"getLinks":     "public, max-age=60",
 	"getResolver":  "public, max-age=86400",
+
+	"getImportTemplate": "public, max-age=3600",
 
 	"listAuthorities": "public, no-cache",
 	"getAuthority":    "public, no-cache",
@@ -80,6 +83,7 @@ type operation struct {
 	maxBody      int
 	freeForm     bool // the body is checked by its handler
 	freeQuery    bool // parameters that are not in the contract are ignored
+	streamed     bool // the body is read by its handler, as it comes
 	deadline     time.Duration
 	cache        string
 	localised    bool // the answer depends on Accept-Language
@@ -164,6 +168,7 @@ func newOperation(method, path string, o *openapi3.Operation) (*operation, error
 func (op *operation) extensions(x map[string]any) error {
 	for name, target := range map[string]any{
 		"x-permission": &op.permission, "x-max-body-bytes": &op.maxBody, "x-free-form": &op.freeForm, "x-free-query": &op.freeQuery,
+		"x-streamed": &op.streamed,
 	} {
 		v, ok := x[name]
 		if !ok {

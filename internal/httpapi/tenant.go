@@ -14,6 +14,7 @@ type Tenant struct {
 	Catalogue Catalogue
 	Codes     Codes
 	Capture   Capture
+	Graph     Graph
 	Links     Links
 	Events    Events
 }
@@ -25,13 +26,13 @@ func (s *server) tenant(k *call) Tenant {
 		return k.sandbox
 	}
 	v := &s.deps.Services
-	return Tenant{Scanner: v.Scanner, Catalogue: v.Catalogue, Codes: v.Codes, Capture: v.Capture, Events: v.Events, Links: v.Links}
+	return Tenant{Scanner: v.Scanner, Catalogue: v.Catalogue, Codes: v.Codes, Capture: v.Capture, Events: v.Events, Links: v.Links, Graph: v.Graph}
 }
 
 // testActions are the actions that have a test tenant to be done on, and the reading of the firm's own record.
 var testActions = []access.Action{
-	access.PublicRead, access.CatalogueWrite, access.CodesIssue, access.CodesRead, access.CodesPrint, access.CodesVoid, access.EventsCapture,
-	access.EventsRead,
+	access.PublicRead, access.CatalogueWrite, access.ImportSelf, access.CodesIssue, access.CodesRead, access.CodesPrint, access.CodesVoid, access.EventsCapture,
+	access.EventsRead, access.TraceRead,
 	access.FirmRead, access.JobSelf,
 }
 

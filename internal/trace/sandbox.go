@@ -76,6 +76,7 @@ func (x *Sandboxes) service(ctx context.Context, firm string) (*Service, error) 
 		d.Sealer = tenantSealer{d.Sealer, "tenant/" + firm + "/"}
 	}
 	d.Notices, d.Exposures = nil, nil
+	d.Unattended = true
 	s, err := Open(ctx, d)
 	if err != nil {
 		return nil, fmt.Errorf("the test tenant of %s: %w", firm, err)

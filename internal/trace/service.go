@@ -64,6 +64,8 @@ type Deps struct {
 	Sealer    Sealer       // nil: queries have one page
 	Log       *slog.Logger // may be nil
 	Now       clock.Now
+	// Unattended says that nobody runs RunFlow: whoever asks where goods went follows the events first.
+	Unattended bool
 
 	captures *store.Collection[captureDoc] // those of all test tenants, for one of them
 	sizes    cacheSizes                    // zero: production's
@@ -81,14 +83,18 @@ type Service struct {
 	raws     *store.Collection[rawDoc]
 	captures *store.Collection[captureDoc]
 	scans    *store.Collection[scanDoc]
-	links    *store.Collection[LinkSet]
-	spoken   *store.Collection[spokenDoc]
-	deps     Deps
-	now      clock.Now
-	chains   *chainCache
-	recent   *recentCache
-	done     *otter.Cache[string, struct{}] // captures known to be complete, which they stay
-	heard    *otter.Cache[string, struct{}] // IDs of spokenDocs that are there
+
+	flows     *store.Collection[flowDoc]
+	followers *store.Collection[follower]
+
+	links  *store.Collection[LinkSet]
+	spoken *store.Collection[spokenDoc]
+	deps   Deps
+	now    clock.Now
+	chains *chainCache
+	recent *recentCache
+	done   *otter.Cache[string, struct{}] // captures known to be complete, which they stay
+	heard  *otter.Cache[string, struct{}] // IDs of spokenDocs that are there
 }
 
 // The declared indexes.
@@ -165,6 +171,11 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 	})
 	open(func() (err error) { s.spoken, err = store.Open(ctx, deps.Engine, spokenDef); return err })
 	open(func() (err error) { s.scans, err = store.Open(ctx, deps.Engine, scanDef); return err })
+	open(func() (err error) { s.flows, err = store.Open(ctx, deps.Engine, flowDef); return err })
+	open(func() (err error) {
+		s.followers, err = store.Open(ctx, deps.Engine, store.Def[follower]{Name: "trace_followers"})
+		return err
+	})
 	open(func() (err error) { s.links, err = store.Open(ctx, deps.Engine, linkDef); return err })
 	if err != nil {
 		return nil, fmt.Errorf("trace: %w", err)

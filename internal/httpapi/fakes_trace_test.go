@@ -1,0 +1,49 @@
+package httpapi
+
+import (
+	"context"
+	"time"
+
+	"github.com/haisu-trace/haisu/internal/lang"
+	"github.com/haisu-trace/haisu/internal/trace"
+)
+
+var tracePlace = trace.PlaceName{
+	URI: "https://id.gs1.org/414/6901234560022", Name: lang.ZhEn("海口日月广场店", "Haikou Sun and Moon Plaza"), City: lang.ZhEn("海口", "Haikou"),
+}
+
+func (f *fakes) Whereabouts(_ context.Context, _ trace.Start, at time.Time, viewer string) (*trace.Whereabouts, error) {
+	firm := trace.FirmName{ID: seller.ID, Name: seller.Name, Kind: seller.Kind}
+	w := &trace.Whereabouts{
+		At: at, AsOf: now, Units: 1200,
+		Positions: []trace.Position{
+			{GTIN: "06901234567892", Lot: "L24A1", State: trace.GoodsHere, Firm: firm, Place: tracePlace, Units: 700, Last: now},
+			{GTIN: "06901234567892", Lot: "L24A1", State: trace.GoodsSold, Firm: firm, Place: tracePlace, Units: 480, Last: now},
+		},
+		Reported: []trace.Reported{{
+			GTIN: "06901234567892", Lot: "L24A1", Step: "shipping", Firm: firm, Place: tracePlace, Events: 2, Amount: "12.5", UOM: "KGM", Last: now,
+		}},
+		Made:      []trace.Made{{GTIN: "06901234567908", Lot: "SET1", Firm: firm, Units: 40, Depth: 1, First: now}},
+		Truncated: []string{},
+	}
+	if viewer != "" {
+		w.Withheld = trace.Withheld{Units: 20, Rows: 1, Firms: 1}
+	}
+	return w, f.note(func() { f.viewers = append(f.viewers, viewer) })
+}
+
+func (f *fakes) Ancestors(_ context.Context, start trace.Start, at time.Time, viewer string) (*trace.Lineage, error) {
+	into := start.Ref.URI()
+	if start.SSCC != "" {
+		into = "https://id.gs1.org/00/" + start.SSCC
+	}
+	return &trace.Lineage{
+		At: at,
+		Items: []trace.Ancestor{{
+			GTIN: "06901234567908", Lot: "M7", EPC: "https://id.gs1.org/01/06901234567908/10/M7", Into: into, Relation: trace.RelInput, Quantity: "12.5KGM",
+			Firm: trace.FirmName{ID: seller.ID, Name: seller.Name, Kind: seller.Kind}, Place: tracePlace,
+			EventID: "urn:uuid:8f5b1c8e-4b1f-4f7b-9d55-0f9a4f4d2a11", Time: now, Depth: 1,
+		}},
+		Truncated: []string{},
+	}, f.note(func() { f.viewers = append(f.viewers, viewer) })
+}
