@@ -212,10 +212,10 @@ func TestCodesGoForwardOnly(t *testing.T) {
 	must(t, try(b.code(chen.secret, 30*time.Second))) // half a minute early
 	must(t, try(chen.recovery[0]))
 	wants(t, try(chen.recovery[0]), "login_failed")
-	_, err := b.NewRecoveryCodes(t.Context(), "chen.yu", "000000")
+	_, err := b.NewRecoveryCodes(t.Context(), "chen.yu", "000000", "hs_x")
 	wants(t, err, "login_failed")
 	b.clock.Advance(2 * time.Minute)
-	fresh, err := b.NewRecoveryCodes(t.Context(), "chen.yu", b.code(chen.secret, 0))
+	fresh, err := b.NewRecoveryCodes(t.Context(), "chen.yu", b.code(chen.secret, 0), "hs_x")
 	must(t, err)
 	wants(t, try(chen.recovery[1]), "login_failed")
 	must(t, try(fresh[0]))

@@ -51,6 +51,8 @@ type link struct {
 	Password string         `json:"password,omitempty"` // of an enrolment that waits for its confirmation
 	TOTP     privacy.Sealed `json:"totp,omitempty"`     // likewise
 	Used     time.Time      `json:"used,omitzero"`
+	Recovery []string       `json:"recovery,omitempty"` // of the first operator, while it comes into being; see enrolFirst
+	Step     int64          `json:"step,omitempty"`     // likewise: the one-time code that confirmed it
 }
 
 type firstOperator struct {
@@ -172,9 +174,14 @@ func (s *Service) Readmit(ctx context.Context, login string) (Link, error) {
 }
 
 // FirstLink gives a link for the first administrator, while there is no operator at all; false once there is one. It takes the place of
-// the link before it, so of several processes that start at once the last one's is good.
+// the link before it, so of several processes that start at once the last one's is good. An operator whom a process that died left half made
+// is finished instead.
 func (s *Service) FirstLink(ctx context.Context) (Link, bool, error) {
-	if exists, err := s.anyOperator(ctx); exists || err != nil {
+	exists, err := s.anyOperator(ctx)
+	if err == nil && !exists {
+		exists, err = s.finishFirst(ctx)
+	}
+	if exists || err != nil {
 		return Link{}, false, err
 	}
 	l, err := s.newest(ctx, link{Kind: linkFirst, Expires: s.time().Add(firstLinkTerm)})
@@ -267,21 +274,16 @@ func (s *Service) ConfirmEnrolment(ctx context.Context, token, code string) (Enr
 		}
 		e.RecoveryCodes, hashes = s.newRecovery(l.Login)
 	}
-	set := func(o *operator) error {
-		if l.Kind == linkOperator && (o.Link != d.ID || o.Disabled) {
-			return errLink
-		}
-		if l.TOTP == "" && needsFactor(o.Roles) {
-			return fault.New(fault.Conflict, "enrolment_not_started", "the roles need a second factor by now; begin again")
-		}
-		o.Password, o.TOTP, o.LastStep, o.Recovery = l.Password, l.TOTP, step, hashes
-		o.turn()
-		return nil
-	}
+	l.Recovery, l.Step = hashes, step
 	if l.Kind == linkFirst {
-		err = s.enrolFirst(ctx, l, set)
+		err = s.enrolFirst(ctx, l)
 	} else {
-		_, err = s.operators.Update(ctx, l.Login, set)
+		_, err = s.operators.Update(ctx, l.Login, func(o *operator) error {
+			if o.Link != d.ID || o.Disabled {
+				return errLink
+			}
+			return l.enrol(o)
+		})
 	}
 	if err != nil {
 		return Enrolment{}, unknownOperator(err)
@@ -294,7 +296,21 @@ func (s *Service) ConfirmEnrolment(ctx context.Context, token, code string) (Enr
 	return e, nil
 }
 
-func (s *Service) enrolFirst(ctx context.Context, l *link, set func(o *operator) error) error {
+// enrol makes what the link holds good.
+func (l *link) enrol(o *operator) error {
+	if l.TOTP == "" && needsFactor(o.Roles) {
+		return fault.New(fault.Conflict, "enrolment_not_started", "the roles need a second factor by now; begin again")
+	}
+	o.Password, o.TOTP, o.LastStep, o.Recovery = l.Password, l.TOTP, l.Step, l.Recovery
+	o.turn()
+	return nil
+}
+
+// firstClaim is the document that decides who is the first operator, of all who confirm a first link at one moment: whoever inserts it. It
+// holds all that the operator is made of, so that whoever finds it goes on with it if that process dies.
+const firstClaim = "first_operator"
+
+func (s *Service) enrolFirst(ctx context.Context, l *link) error {
 	exists, err := s.anyOperator(ctx)
 	if err != nil {
 		return err
@@ -302,14 +318,57 @@ func (s *Service) enrolFirst(ctx context.Context, l *link, set func(o *operator)
 	if exists {
 		return errLink
 	}
-	o := operator{Name: l.First.Name, Authority: l.First.Authority, Roles: []Role{Administrator}, Created: s.time()}
-	if err := set(&o); err != nil {
+	claim := link{
+		Kind: linkFirst, Login: l.Login, First: l.First, Password: l.Password, TOTP: l.TOTP, Recovery: l.Recovery, Step: l.Step,
+		Expires: s.time().Add(firstLinkTerm),
+	}
+	err = s.links.Insert(ctx, firstClaim, claim)
+	late := errors.Is(err, store.ErrExists)
+	if err != nil && !late {
 		return err
 	}
-	return s.insertOperator(ctx, l.Login, &o)
+	if _, err := s.finishFirst(ctx); err != nil {
+		return err
+	}
+	if late {
+		return errLink
+	}
+	return nil
 }
 
-// SetPassword changes one's own password. Sessions but the caller's end, and so does a link to a new password. Invalid, Unauthenticated (login_failed).
+// finishFirst makes the operator who has the claim, and says whether there is one. Any number of processes may do so at once. Conflict
+// (login_taken) when the command added another one with this login meanwhile.
+func (s *Service) finishFirst(ctx context.Context) (bool, error) {
+	d, err := s.links.Get(ctx, firstClaim)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	o := operator{Name: d.V.First.Name, Authority: d.V.First.Authority, Roles: []Role{Administrator}, Created: s.time()}
+	if err := d.V.enrol(&o); err != nil {
+		return false, err
+	}
+	taken := s.insertOperator(ctx, d.V.Login, &o)
+	if fault.CodeOf(taken) != "login_taken" {
+		return true, taken
+	}
+	now, err := s.operators.Get(ctx, d.V.Login)
+	if err == nil && now.V.Password != o.Password {
+		err = taken
+	}
+	return true, err
+}
+
+// maxOwn bounds the guesses, within attemptWindow, at a password or code that a session asks for again. They are counted per session: whoever
+// stole one neither guesses on, nor keeps its operator, who logs in anew, from changing the password.
+const maxOwn = 5
+
+func ownTries(what, session string) string { return "own " + what + "\n" + session }
+
+// SetPassword changes one's own password. Sessions but keep, the token of the one that asks, end, and so does a link to a new password.
+// Invalid, Unauthenticated (login_failed), TooMany (too_many_attempts); Conflict (password_missing) for who has none, operator_changed.
 func (s *Service) SetPassword(ctx context.Context, login, old, fresh, keep string) error {
 	if bad := brokenPassword(fresh); bad != nil {
 		return fault.InvalidFields(bad...)
@@ -317,6 +376,13 @@ func (s *Service) SetPassword(ctx context.Context, login, old, fresh, keep strin
 	d, err := s.operators.Get(ctx, login)
 	if err != nil {
 		return unknownOperator(err)
+	}
+	if d.V.Password == "" {
+		return fault.New(fault.Conflict, "password_missing", "this operator has no password to change; an administrator gives a link to one")
+	}
+	tries := ownTries("password", keep)
+	if err := s.try(ctx, tries, maxOwn); err != nil {
+		return err
 	}
 	ok, err := s.verify(ctx, d.V.Password, old)
 	if err != nil {
@@ -336,6 +402,9 @@ func (s *Service) SetPassword(ctx context.Context, login, old, fresh, keep strin
 		o.Password, o.Link = hash, ""
 		return nil
 	})
+	if err == nil {
+		err = s.forget(ctx, tries)
+	}
 	if err != nil {
 		return err
 	}
@@ -343,8 +412,13 @@ func (s *Service) SetPassword(ctx context.Context, login, old, fresh, keep strin
 	return err
 }
 
-// NewRecoveryCodes replaces the recovery codes, against a one-time code. Unauthenticated (login_failed); Conflict (second_factor_missing).
-func (s *Service) NewRecoveryCodes(ctx context.Context, login, code string) ([]string, error) {
+// NewRecoveryCodes replaces the recovery codes, against a one-time code. session is the token of the session that asks. Unauthenticated
+// (login_failed), TooMany (too_many_attempts); Conflict (second_factor_missing).
+func (s *Service) NewRecoveryCodes(ctx context.Context, login, code, session string) ([]string, error) {
+	tries := ownTries("code", session)
+	if err := s.try(ctx, tries, maxOwn); err != nil {
+		return nil, err
+	}
 	plain, hashes := s.newRecovery(login)
 	_, err := s.operators.Update(ctx, login, func(o *operator) error {
 		if o.TOTP == "" {
@@ -363,7 +437,7 @@ func (s *Service) NewRecoveryCodes(ctx context.Context, login, code string) ([]s
 	if err != nil {
 		return nil, unknownOperator(err)
 	}
-	return plain, nil
+	return plain, s.forget(ctx, tries)
 }
 
 // factorField is the field that secrets of second factors are sealed for, in operators and in links.

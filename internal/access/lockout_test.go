@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/argon2"
 
@@ -115,4 +116,67 @@ func TestEndingEverythingVoidsTrustedDevices(t *testing.T) {
 	if b.trusts("chen.yu", d.V.Epoch, device) {
 		t.Error("trusted for ever")
 	}
+}
+
+// The thief has a session, and neither the password nor the second factor. Guessing at either is bounded, and the victim, who logs in anew, is
+// held up by none of it.
+func TestAStolenSessionGuessesNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx := t.Context()
+	chen := b.add("chen.yu")
+	stolen := b.login(chen, office)
+	b.cheap("chen.yu")
+	for what, guess := range map[string]func() error{
+		"password": func() error {
+			return b.SetPassword(ctx, "chen.yu", "the wrong password", password+"!", stolen.Token)
+		},
+		"code": func() error {
+			_, err := b.NewRecoveryCodes(ctx, "chen.yu", "000000", stolen.Token)
+			return err
+		},
+	} {
+		for n := range 3 * maxOwn {
+			want := "login_failed"
+			if n >= maxOwn {
+				want = "too_many_attempts"
+			}
+			if err := guess(); fault.CodeOf(err) != want {
+				t.Errorf("%s, guess %d: %v", what, n, err)
+			}
+		}
+	}
+	b.clock.Advance(30 * time.Second)
+	right := b.code(chen.secret, 0)
+	wants(t, b.SetPassword(ctx, "chen.yu", password, password+"!", stolen.Token), "too_many_attempts")
+	_, err := b.NewRecoveryCodes(ctx, "chen.yu", right, stolen.Token)
+	wants(t, err, "too_many_attempts")
+	mine := b.login(chen, Client{Network: "home"})
+	b.clock.Advance(30 * time.Second)
+	_, err = b.NewRecoveryCodes(ctx, "chen.yu", b.code(chen.secret, 0), mine.Token)
+	must(t, err)
+	must(t, b.SetPassword(ctx, "chen.yu", password, password+"!", mine.Token))
+	_, err = b.Authenticate(ctx, stolen.Token)
+	wants(t, err, "unauthenticated")
+}
+
+// Tries that were right do not count.
+func TestOwnChangesAreNotBounded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.add("chen.yu")
+	for range maxOwn + 1 {
+		b.cheap("chen.yu")
+		must(t, b.SetPassword(t.Context(), "chen.yu", password, password, "hs_x"))
+	}
+}
+
+// Who signs in through an identity provider only has no password to change.
+func TestNoPasswordToChange(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx := t.Context()
+	_, err := b.InviteOperator(ctx, NewOperator{Login: "lin.mei", Authority: "hn-amr", Roles: []Role{Viewer}})
+	must(t, err)
+	wants(t, b.SetPassword(ctx, "lin.mei", "", password, "hs_x"), "password_missing")
 }

@@ -64,7 +64,7 @@ func (s *Service) try(ctx context.Context, what string, most int) error {
 		return nil
 	})
 	if errors.Is(err, full) {
-		f := fault.New(fault.TooMany, "too_many_attempts", "too many wrong log-ins from here; try again later, or from a device that has logged in before")
+		f := fault.New(fault.TooMany, "too_many_attempts", "too many wrong tries from here; try again later, or from a device that has logged in before")
 		f.Retry = wait
 		return f
 	}

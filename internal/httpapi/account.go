@@ -70,7 +70,8 @@ func (s *server) PutPassword(ctx context.Context, req PutPasswordRequestObject) 
 // NewRecoveryCodes gives the operator new recovery codes.
 func (s *server) NewRecoveryCodes(ctx context.Context, req NewRecoveryCodesRequestObject) (NewRecoveryCodesResponseObject, error) {
 	once(ctx)
-	codes, err := s.deps.Services.Credentials.NewRecoveryCodes(ctx, callFrom(ctx).principal.ID, req.Body.Code)
+	k := callFrom(ctx)
+	codes, err := s.deps.Services.Credentials.NewRecoveryCodes(ctx, k.principal.ID, req.Body.Code, k.token)
 	if err != nil {
 		return nil, err
 	}

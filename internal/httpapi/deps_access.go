@@ -25,7 +25,7 @@ type Account interface {
 // Credentials are what an operator logs in with. Unauthenticated for a wrong password or code.
 type Credentials interface {
 	SetPassword(ctx context.Context, login, old, fresh, keep string) error
-	NewRecoveryCodes(ctx context.Context, login, code string) ([]string, error)
+	NewRecoveryCodes(ctx context.Context, login, code, session string) ([]string, error)
 }
 
 // Enrolments turn one-time links into operators who can log in.

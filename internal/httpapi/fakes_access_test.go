@@ -142,7 +142,7 @@ func (f *fakes) SetPassword(_ context.Context, _, old, _, _ string) error {
 	return f.fail()
 }
 
-func (f *fakes) NewRecoveryCodes(context.Context, string, string) ([]string, error) {
+func (f *fakes) NewRecoveryCodes(context.Context, string, string, string) ([]string, error) {
 	return []string{"k7m2-q9t4", "v6x8-z0b3"}, f.fail()
 }
 

@@ -101,6 +101,7 @@ var Fields = []Field{
 	{"links", "by", "", "login of the operator who gave it", "accountability", duty, &LinkTerm, Official},
 	{"links", "first.name", "", "name of the first administrator", "access", duty, &LinkTerm, Official},
 	{"links", "password", "", "the password of an enrolment", "access", duty, &LinkTerm, Hashed},
+	{"links", "recovery", "", "the first operator's recovery codes", "access", duty, &LinkTerm, Hashed},
 	{"links", "totp", "operator", "secret of an operator's one-time codes", "access", duty, &LinkTerm, Encrypted},
 	{"seller_keys", "created_by", "", "login of the operator who gave a key", "accountability", duty, &OfficialAct, Official},
 	{"seller_keys", "ended_by", "", "login of the operator who ended a key", "accountability", duty, &OfficialAct, Official},
