@@ -2,12 +2,16 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/haisu-trace/haisu/push/fcmtest"
@@ -44,7 +48,11 @@ func TestNoPersonalDataLeaks(t *testing.T) {
 	for name, withFCM := range map[string]bool{"pushes go to FCM": true, "pushes go to the log": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			env := map[string]string{"DATA_DIR": t.TempDir(), "DEMO": "off", "LOG_LEVEL": "debug", "TRUSTED_PROXIES": "127.0.0.1"}
+			spans := newCollector(t)
+			env := map[string]string{
+				"DATA_DIR": t.TempDir(), "DEMO": "off", "LOG_LEVEL": "debug", "TRUSTED_PROXIES": "127.0.0.1",
+				"OTEL_EXPORTER_OTLP_ENDPOINT": spans.url, "OTEL_EXPORTER_OTLP_HEADERS": "x-key=a%20b", "OTEL_TRACES_SAMPLER_ARG": "1",
+			}
 			if withFCM {
 				fcm, err := fcmtest.New(fcmtest.Options{})
 				if err != nil {
@@ -59,8 +67,14 @@ func TestNoPersonalDataLeaks(t *testing.T) {
 			if err := p.stop(); err != nil {
 				t.Fatal(err)
 			}
+			traces := spans.text(t)
+			for _, want := range []string{"fileComplaint", "scanLot", "store.insert", "case_claims"} {
+				if !strings.Contains(traces, want) {
+					t.Errorf("no %s in %d bytes of spans", want, len(traces))
+				}
+			}
 			for _, c := range append(secrets, canaries...) {
-				for place, text := range map[string]string{"the log": p.logs.String(), "the metrics": metrics, "the output": p.out.String()} {
+				for place, text := range map[string]string{"the log": p.logs.String(), "the metrics": metrics, "the output": p.out.String(), "the traces": traces} {
 					if strings.Contains(text, c.value) {
 						t.Errorf("%s is in %s: %s", c.what, place, around(text, c.value))
 					}
@@ -73,6 +87,43 @@ func TestNoPersonalDataLeaks(t *testing.T) {
 			}
 		})
 	}
+}
+
+// collector takes spans as an OpenTelemetry collector does.
+type collector struct {
+	url string
+
+	mu  sync.Mutex
+	got []byte
+	bad []string
+}
+
+func newCollector(t *testing.T) *collector {
+	t.Helper()
+	c := &collector{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if err != nil || r.URL.Path != "/v1/traces" || r.Header.Get("Content-Type") != "application/x-protobuf" || r.Header.Get("X-Key") != "a b" {
+			c.bad = append(c.bad, fmt.Sprint(r.Method, r.URL, r.Header, err))
+		}
+		c.got = append(c.got, body...)
+	}))
+	t.Cleanup(server.Close)
+	c.url = server.URL
+	return c
+}
+
+// text is everything that came: names and values stand in it as they are (protobuf, length-delimited).
+func (c *collector) text(t *testing.T) string {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, b := range c.bad {
+		t.Errorf("the collector got %s", b)
+	}
+	return string(c.got)
 }
 
 // singAll makes every kind of request that carries personal data or a secret, well-formed and not, and gives the secrets that were

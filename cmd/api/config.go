@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/haisu-trace/haisu/internal/tracing"
 )
 
 // config is what the settings say. It is complete and checked: nothing later reads the environment.
@@ -35,6 +37,10 @@ type config struct {
 	OIDCSecret     string
 	Outbound       []string // hosts beside those that other settings name
 	LogLevel       slog.Level
+
+	Collector        string
+	CollectorHeaders map[string]string
+	TraceRatio       float64
 }
 
 // The values of DEMO.
@@ -157,6 +163,15 @@ var settings = []setting{
 	{"OIDC_ISSUER", "", "OpenID provider through which operators may sign in, such as https://id.example; its callback is PUBLIC_URL/v1/sessions/oidc/callback", webURL(func(c *config, v string) { c.OIDCIssuer = v })},
 	{"OIDC_CLIENT_ID", "", "this installation's client ID at the OpenID provider", func(c *config, v string) error { c.OIDCClient = v; return nil }},
 	{"OIDC_CLIENT_SECRET", "", "its secret; empty for a public client, which PKCE alone protects", func(c *config, v string) error { c.OIDCSecret = v; return nil }},
+	{"OTEL_EXPORTER_OTLP_ENDPOINT", "", "OpenTelemetry collector that takes traces over HTTP, such as http://127.0.0.1:4318; without it there are none", webURL(func(c *config, v string) { c.Collector = v })},
+	{"OTEL_EXPORTER_OTLP_HEADERS", "", "headers for the collector, name=value separated by commas, values percent-encoded", func(c *config, v string) (err error) {
+		c.CollectorHeaders, err = tracing.ParseHeaders(v)
+		return err
+	}},
+	{"OTEL_TRACES_SAMPLER_ARG", "0.01", "the part of requests that are traced, 0 to 1, where a trusted proxy has not decided", func(c *config, v string) (err error) {
+		c.TraceRatio, err = ratio(v)
+		return err
+	}},
 	{"LOG_LEVEL", "info", "debug, info, warn or error", func(c *config, v string) error {
 		levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 		l, ok := levels[v]

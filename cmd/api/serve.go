@@ -136,8 +136,8 @@ func (a *app) server(ctx context.Context, publicURL string, guard *httpapi.Guard
 		return nil, err
 	}
 	return httpapi.New(httpapi.Deps{
-		LabelFont: font,
-		Version:   version(), PublicURL: publicURL, Log: a.log, Metrics: a.metrics, TrustedProxies: a.cfg.TrustedProxies, Guard: guard,
+		LabelFont: font, Tracer: a.tracer,
+		Version: version(), PublicURL: publicURL, Log: a.log, Metrics: a.metrics, TrustedProxies: a.cfg.TrustedProxies, Guard: guard,
 		Page: pages, Forms: web.FormPaths,
 		Pages: pages.Routes(web.Sources{
 			PublicURL: publicURL, Warnings: a.warnings, Finder: finder, Demo: demo.units(), Enroller: links,
@@ -206,7 +206,7 @@ func (a *app) sweep(ctx context.Context) error {
 
 // emptyLog has a store with a write-ahead log of its own forget what was deleted.
 func (a *app) emptyLog(ctx context.Context) {
-	eng, ok := a.engine.(interface {
+	eng, ok := a.database.(interface {
 		EmptyLog(ctx context.Context) error
 	})
 	if !ok {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
+	oteltrace "go.opentelemetry.io/otel/trace"
 
 	"github.com/haisu-trace/haisu/internal/access"
 	"github.com/haisu-trace/haisu/internal/access/approval"
@@ -47,7 +48,9 @@ import (
 type app struct {
 	cfg       *config
 	log       *slog.Logger
-	engine    store.Engine
+	database  database         // as it was opened
+	engine    store.Engine     // the same, perhaps with spans
+	tracer    oteltrace.Tracer // nil: there are no spans
 	leases    *store.Leases
 	blobs     blob.Store
 	jobs      *job.Service
@@ -83,10 +86,14 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	if a.box, err = secret.OpenFile(cfg.KeysFile, cfg.MongoURI == ""); err != nil {
 		return nil, fmt.Errorf("KEYS_FILE: %w", err)
 	}
-	if a.engine, err = openStore(ctx, cfg); err != nil {
+	if a.database, err = openStore(ctx, cfg); err != nil {
 		return nil, err
 	}
-	a.closers = append(a.closers, a.engine.Close)
+	a.engine = a.database
+	a.closers = append(a.closers, a.database.Close)
+	if err := a.openTracing(ctx); err != nil {
+		return nil, err
+	}
 	if err := a.openWork(ctx); err != nil {
 		return nil, err
 	}
@@ -126,7 +133,7 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	}
 	world := trace.Deps{
 		Engine: a.engine, Firms: a.firms, Warnings: a.warnings.Matcher(), Notices: a.notices, Exposures: a.consumers,
-		Hasher: a.box, Sealer: a.box, Log: log, Now: time.Now,
+		Hasher: a.box, Sealer: a.box, Blobs: a.blobs, Jobs: a.jobs, Log: log, Now: time.Now,
 	}
 	if a.trace, err = trace.Open(ctx, world); err != nil {
 		return nil, err

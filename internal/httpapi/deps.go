@@ -9,6 +9,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	oteltrace "go.opentelemetry.io/otel/trace"
 
 	"github.com/haisu-trace/haisu/internal/access"
 	"github.com/haisu-trace/haisu/internal/access/approval/press"
@@ -43,6 +44,7 @@ type Deps struct {
 
 	Log      *slog.Logger         // nil: nothing is logged
 	Metrics  *prometheus.Registry // nil: a registry of its own
+	Tracer   oteltrace.Tracer     // nil: there are no spans
 	Now      clock.Now            // default time.Now
 	NewToken func() string        // request IDs and visitor cookies; at least 80 random bits; default clock.Token(10)
 
@@ -158,6 +160,9 @@ type Jobs interface {
 type Capture interface {
 	CaptureEvent(ctx context.Context, f firm.Firm, e *epcis.Event) (trace.Captured, error)
 	Capture(ctx context.Context, f firm.Firm, doc *epcis.Document) (trace.CaptureResult, error)
+	CaptureLarge(ctx context.Context, f firm.Firm, r io.Reader, behaviour string) (trace.CaptureJob, error)
+	CaptureJob(ctx context.Context, firmID, id string) (trace.CaptureJob, error)
+	CaptureJobs(ctx context.Context, firmID, cursor string, limit int) (jobs []trace.CaptureJob, next string, err error)
 }
 
 // Imports takes spreadsheets in.

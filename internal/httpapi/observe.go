@@ -13,6 +13,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	oteltrace "go.opentelemetry.io/otel/trace"
 )
 
 // Names of what is no operation of the contract, for metrics and logs.
@@ -68,6 +69,7 @@ func (s *server) observe(c *fiber.Ctx) error {
 	s.secure(c, k.id)
 	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), callKey{}, k), defaultDeadline)
 	defer cancel()
+	ctx, span := s.beginSpan(ctx, c)
 	c.SetUserContext(ctx)
 	var r *httpError
 	if err := s.guarded(c); err != nil {
@@ -77,6 +79,7 @@ func (s *server) observe(c *fiber.Ctx) error {
 		}
 	}
 	s.report(c, k, r, time.Since(start))
+	endSpan(span, c, k, r)
 	return nil
 }
 
@@ -121,6 +124,9 @@ func (s *server) report(c *fiber.Ctx, k *call, r *httpError, took time.Duration)
 	)
 	if r != nil {
 		attrs = append(attrs, slog.String("code", r.code))
+	}
+	if span := oteltrace.SpanContextFromContext(c.UserContext()); span.IsSampled() {
+		attrs = append(attrs, slog.String("trace_id", span.TraceID().String()))
 	}
 	if spared > 0 {
 		attrs = append(attrs, slog.Int64("more_refused", spared))
