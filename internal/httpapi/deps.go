@@ -74,6 +74,9 @@ type Services struct {
 	Holdings      Holdings
 	Inbox         Inbox
 	Complaints    Complaints
+	Ledger        Ledger
+	Proofs        LedgerProofs
+	Tiles         LedgerTiles
 
 	// Sandbox gives a firm's test tenant, and never another's. nil: test keys are refused.
 	Sandbox func(ctx context.Context, firm string) (Tenant, error)

@@ -53,6 +53,14 @@ var cachePolicies = map[string]string{
 	"getLinks":     "public, max-age=60",
 	"getResolver":  "public, max-age=86400",
 
+	"getLedger":              "public, no-cache",
+	"getLedgerCheckpoint":    "public, no-cache",
+	"listLedgerLeaves":       "public, no-cache",
+	"getLedgerLeaf":          "public, no-cache",
+	"findLedgerLeaf":         "public, no-cache",
+	"proveLedgerInclusion":   "public, no-cache",
+	"proveLedgerConsistency": "public, no-cache",
+
 	"listAuthorities": "public, no-cache",
 	"getAuthority":    "public, no-cache",
 	"getCompetence":   "public, no-cache",
