@@ -78,6 +78,9 @@ type Services struct {
 	Inbox         Inbox
 	Complaints    Complaints
 	Imports       Imports
+	Ledger        Ledger
+	Proofs        LedgerProofs
+	Tiles         LedgerTiles
 
 	// Sandbox gives a firm's test tenant, and never another's. nil: test keys are refused.
 	Sandbox func(ctx context.Context, firm string) (Tenant, error)

@@ -187,7 +187,7 @@ func target(op *operation, rule *access.Rule, c *caller) refusal {
 	if !rule.Narrowed {
 		return refusal{}
 	}
-	firm := strings.HasPrefix(op.path, "/v1/firms/") || op.id == "getCodeState" || strings.HasPrefix(op.path, "/v1/imports/:import")
+	firm := strings.HasPrefix(op.path, "/v1/firms/") || op.id == "getCodeState" || op.id == "getLedgerSealed" || strings.HasPrefix(op.path, "/v1/imports/:import")
 	owned := strings.Contains(op.path, ":no") || strings.HasPrefix(op.path, "/v1/approvals/")
 	classed := owned && op.permission != access.CaseRead || op.id == "createWarning"
 	switch {
