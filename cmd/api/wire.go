@@ -138,7 +138,7 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	}
 	world := trace.Deps{
 		Engine: a.engine, Firms: a.firms, Warnings: a.warnings.Matcher(), Notices: a.notices, Exposures: a.consumers, Leaves: a.ledger,
-		Hasher: a.box, Sealer: a.box, Log: log, Now: time.Now,
+		Hasher: a.box, Sealer: a.box, Blobs: a.blobs, Jobs: a.jobs, Log: log, Now: time.Now,
 	}
 	if a.trace, err = trace.Open(ctx, world); err != nil {
 		return nil, err

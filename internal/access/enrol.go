@@ -29,7 +29,8 @@ const (
 	linkOperator = "operator"
 	linkFirst    = "first"
 	linkFirm     = "firm"
-	linkSignIn   = "sign_in" // no link: that a sign-in through an identity provider was finished
+	linkIdentity = "identity" // no link: that an operator went to link an identity at a provider
+	linkSignIn   = "sign_in"  // no link: that a sign-in through an identity provider was finished
 )
 
 // How long links can be used.
@@ -44,7 +45,7 @@ type link struct {
 	Kind     string         `json:"kind"`
 	Login    string         `json:"login,omitempty"` // of the operator who enrols
 	Firm     string         `json:"firm,omitempty"`
-	Mark     string         `json:"mark,omitempty"` // what the firm was; see Firms
+	Mark     string         `json:"mark,omitempty"` // what the firm was, see Firms; of an identity the session that asked
 	By       string         `json:"by,omitempty"`   // who gave the link
 	Expires  time.Time      `json:"expires"`
 	First    *firstOperator `json:"first,omitempty"`    // a first link that was begun
@@ -167,30 +168,17 @@ func (s *Service) InviteOperator(ctx context.Context, n NewOperator) (Link, erro
 	})
 }
 
-// Readmit gives an operator a link to a new password and second factor: the old ones are lost. What they opened ends when the link is
-// used. It takes the place of every link before it. NotFound; Conflict (operator_disabled).
-func (s *Service) Readmit(ctx context.Context, login string) (Link, error) {
-	return s.operatorLink(ctx, login, func(*operator) error { return nil })
-}
-
-// FirstLink gives a link for the first administrator, while there is no operator at all; false once there is one. It takes the place of
-// the link before it, so of several processes that start at once the last one's is good. An operator whom a process that died left half made
-// is finished instead.
-func (s *Service) FirstLink(ctx context.Context) (Link, bool, error) {
-	exists, err := s.anyOperator(ctx)
-	if err == nil && !exists {
-		exists, err = s.finishFirst(ctx)
+// Readmit gives an operator a link to a new password and second factor: the old ones are lost, or in other hands. So what they opened ends
+// at once, and they themselves, with the identities at providers, end when the link is used. It takes the place of every link before it.
+// NotFound; Conflict (operator_disabled); Forbidden (own_account) for by, the login of who gives it: whoever has a session only must not make
+// more of it.
+func (s *Service) Readmit(ctx context.Context, login, by string) (Link, error) {
+	if login == by {
+		return Link{}, errOwnAccount
 	}
-	if exists || err != nil {
-		return Link{}, false, err
-	}
-	l, err := s.newest(ctx, link{Kind: linkFirst, Expires: s.time().Add(firstLinkTerm)})
-	return l, err == nil, err
-}
-
-func (s *Service) anyOperator(ctx context.Context) (bool, error) {
-	n, err := s.operators.Count(ctx, store.Query{Index: everyone, Eq: store.K("")}, 1)
-	return n > 0, err
+	l, err := s.operatorLink(ctx, login, func(o *operator) error { o.turn(); return nil })
+	s.known.InvalidateAll()
+	return l, err
 }
 
 // StartRequest begins an enrolment.
@@ -301,143 +289,9 @@ func (l *link) enrol(o *operator) error {
 	if l.TOTP == "" && needsFactor(o.Roles) {
 		return fault.New(fault.Conflict, "enrolment_not_started", "the roles need a second factor by now; begin again")
 	}
-	o.Password, o.TOTP, o.LastStep, o.Recovery = l.Password, l.TOTP, l.Step, l.Recovery
+	o.Password, o.TOTP, o.LastStep, o.Recovery, o.Identities = l.Password, l.TOTP, l.Step, l.Recovery, nil
 	o.turn()
 	return nil
-}
-
-// firstClaim is the document that decides who is the first operator, of all who confirm a first link at one moment: whoever inserts it. It
-// holds all that the operator is made of, so that whoever finds it goes on with it if that process dies.
-const firstClaim = "first_operator"
-
-func (s *Service) enrolFirst(ctx context.Context, l *link) error {
-	exists, err := s.anyOperator(ctx)
-	if err != nil {
-		return err
-	}
-	if exists {
-		return errLink
-	}
-	claim := link{
-		Kind: linkFirst, Login: l.Login, First: l.First, Password: l.Password, TOTP: l.TOTP, Recovery: l.Recovery, Step: l.Step,
-		Expires: s.time().Add(firstLinkTerm),
-	}
-	err = s.links.Insert(ctx, firstClaim, claim)
-	late := errors.Is(err, store.ErrExists)
-	if err != nil && !late {
-		return err
-	}
-	if _, err := s.finishFirst(ctx); err != nil {
-		return err
-	}
-	if late {
-		return errLink
-	}
-	return nil
-}
-
-// finishFirst makes the operator who has the claim, and says whether there is one. Any number of processes may do so at once. Conflict
-// (login_taken) when the command added another one with this login meanwhile.
-func (s *Service) finishFirst(ctx context.Context) (bool, error) {
-	d, err := s.links.Get(ctx, firstClaim)
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	o := operator{Name: d.V.First.Name, Authority: d.V.First.Authority, Roles: []Role{Administrator}, Created: s.time()}
-	if err := d.V.enrol(&o); err != nil {
-		return false, err
-	}
-	taken := s.insertOperator(ctx, d.V.Login, &o)
-	if fault.CodeOf(taken) != "login_taken" {
-		return true, taken
-	}
-	now, err := s.operators.Get(ctx, d.V.Login)
-	if err == nil && now.V.Password != o.Password {
-		err = taken
-	}
-	return true, err
-}
-
-// maxOwn bounds the guesses, within attemptWindow, at a password or code that a session asks for again. They are counted per session: whoever
-// stole one neither guesses on, nor keeps its operator, who logs in anew, from changing the password.
-const maxOwn = 5
-
-func ownTries(what, session string) string { return "own " + what + "\n" + session }
-
-// SetPassword changes one's own password. Sessions but keep, the token of the one that asks, end, and so does a link to a new password.
-// Invalid, Unauthenticated (login_failed), TooMany (too_many_attempts); Conflict (password_missing) for who has none, operator_changed.
-func (s *Service) SetPassword(ctx context.Context, login, old, fresh, keep string) error {
-	if bad := brokenPassword(fresh); bad != nil {
-		return fault.InvalidFields(bad...)
-	}
-	d, err := s.operators.Get(ctx, login)
-	if err != nil {
-		return unknownOperator(err)
-	}
-	if d.V.Password == "" {
-		return fault.New(fault.Conflict, "password_missing", "this operator has no password to change; an administrator gives a link to one")
-	}
-	tries := ownTries("password", keep)
-	if err := s.try(ctx, tries, maxOwn); err != nil {
-		return err
-	}
-	ok, err := s.verify(ctx, d.V.Password, old)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return errLogin
-	}
-	hash, err := s.hash(ctx, fresh)
-	if err != nil {
-		return err
-	}
-	_, err = s.operators.Update(ctx, login, func(o *operator) error {
-		if o.Password != d.V.Password {
-			return errOperatorChanged
-		}
-		o.Password, o.Link = hash, ""
-		return nil
-	})
-	if err == nil {
-		err = s.forget(ctx, tries)
-	}
-	if err != nil {
-		return err
-	}
-	_, err = s.EndSessions(ctx, login, keep)
-	return err
-}
-
-// NewRecoveryCodes replaces the recovery codes, against a one-time code. session is the token of the session that asks. Unauthenticated
-// (login_failed), TooMany (too_many_attempts); Conflict (second_factor_missing).
-func (s *Service) NewRecoveryCodes(ctx context.Context, login, code, session string) ([]string, error) {
-	tries := ownTries("code", session)
-	if err := s.try(ctx, tries, maxOwn); err != nil {
-		return nil, err
-	}
-	plain, hashes := s.newRecovery(login)
-	_, err := s.operators.Update(ctx, login, func(o *operator) error {
-		if o.TOTP == "" {
-			return fault.New(fault.Conflict, "second_factor_missing", "this operator has no second factor")
-		}
-		step, err := s.matchCode(ctx, login, o.TOTP, code, o.LastStep)
-		if err != nil {
-			return err
-		}
-		if step == 0 {
-			return errLogin
-		}
-		o.LastStep, o.Recovery = step, hashes
-		return nil
-	})
-	if err != nil {
-		return nil, unknownOperator(err)
-	}
-	return plain, s.forget(ctx, tries)
 }
 
 // factorField is the field that secrets of second factors are sealed for, in operators and in links.

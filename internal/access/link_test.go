@@ -25,12 +25,12 @@ func TestAStaleLinkTakesNoAccountOver(t *testing.T) {
 	for name, between := range map[string]func(*testing.T, *bundle){
 		"a newer link": func(t *testing.T, b *bundle) {
 			t.Helper()
-			_, err := b.Readmit(ctx, "chen.yu")
+			_, err := b.Readmit(ctx, "chen.yu", "root")
 			must(t, err)
 		},
 		"an enrolment by a newer link": func(t *testing.T, b *bundle) {
 			t.Helper()
-			l, err := b.Readmit(ctx, "chen.yu")
+			l, err := b.Readmit(ctx, "chen.yu", "root")
 			must(t, err)
 			b.enrol(l)
 		},
@@ -53,7 +53,7 @@ func TestAStaleLinkTakesNoAccountOver(t *testing.T) {
 				t.Parallel()
 				b := setup(t)
 				b.add("chen.yu")
-				l, err := b.Readmit(ctx, "chen.yu")
+				l, err := b.Readmit(ctx, "chen.yu", "root")
 				must(t, err)
 				var e Enrolment
 				if begun {
@@ -106,9 +106,9 @@ func TestLinksAreForOperatorsAsTheyStand(t *testing.T) {
 	must(t, err)
 	_, err = b.InviteOperator(ctx, n)
 	wants(t, err, "operator_disabled")
-	_, err = b.Readmit(ctx, "lin.mei")
+	_, err = b.Readmit(ctx, "lin.mei", "root")
 	wants(t, err, "operator_disabled")
-	_, err = b.Readmit(ctx, "nobody")
+	_, err = b.Readmit(ctx, "nobody", "root")
 	wants(t, err, "operator_unknown")
 }
 

@@ -203,7 +203,7 @@ func TestEnrolmentByLink(t *testing.T) {
 	s := b.login(lin, office)
 
 	// A phone is lost: a new link, and what the old one opened ends.
-	l, err = b.Readmit(ctx, "lin.mei")
+	l, err = b.Readmit(ctx, "lin.mei", "root")
 	must(t, err)
 	e, err = b.StartEnrolment(ctx, StartRequest{Token: l.Token, Password: password + "2"})
 	must(t, err)
@@ -237,7 +237,7 @@ func TestAReaderMayDoWithoutASecondFactor(t *testing.T) {
 	_, _, err = b.ChangeOperator(ctx, "reader", 0, OperatorChange{Roles: &[]Role{Officer}})
 	wants(t, err, "second_factor_missing")
 	// The next link is begun for a reader. By the time it is confirmed the roles are others, behind this package's back.
-	l, err = b.Readmit(ctx, "reader")
+	l, err = b.Readmit(ctx, "reader", "root")
 	must(t, err)
 	_, err = b.StartEnrolment(ctx, StartRequest{Token: l.Token, Password: password})
 	must(t, err)
@@ -307,10 +307,10 @@ func TestSignInThroughAnIdentityProvider(t *testing.T) {
 	id := Identity{Issuer: "https://id.example", Subject: "42"}
 	_, err := b.LoginIdentity(ctx, id, office)
 	wants(t, err, "identity_unknown")
-	must(t, b.LinkIdentity(ctx, "chen.yu", id.Issuer, id.Subject))
-	must(t, b.LinkIdentity(ctx, "chen.yu", id.Issuer, id.Subject))
-	wants(t, b.LinkIdentity(ctx, "lin.mei", id.Issuer, id.Subject), "identity_taken")
-	wants(t, b.LinkIdentity(ctx, "nobody", id.Issuer, "43"), "operator_unknown")
+	must(t, b.LinkIdentity(ctx, "chen.yu", id))
+	must(t, b.LinkIdentity(ctx, "chen.yu", id))
+	wants(t, b.LinkIdentity(ctx, "lin.mei", id), "identity_taken")
+	wants(t, b.LinkIdentity(ctx, "nobody", Identity{Issuer: id.Issuer, Subject: "43"}), "operator_unknown")
 	_, err = b.LoginIdentity(ctx, id, office)
 	wants(t, err, "second_factor_missing")
 	id.SecondFactor = true

@@ -277,8 +277,10 @@ func (s *Service) EndSession(ctx context.Context, login, id string) error {
 		s.known.InvalidateAll()
 		return nil
 	}
-	return fault.New(fault.NotFound, "session_unknown", "there is no such session, or it has ended")
+	return errSessionEnded
 }
+
+var errSessionEnded = fault.New(fault.NotFound, "session_unknown", "there is no such session, or it has ended")
 
 // EndSessions ends an operator's sessions and says how many; "" for keep ends all, trusted devices and a link too, else the session with that
 // token stays.

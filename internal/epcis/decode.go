@@ -13,6 +13,8 @@ type Document struct {
 	Sender        string
 	Receiver      string
 	Events        []*Event // in the order of the document
+
+	scope scope // of its events
 }
 
 // decoder reads one body. Broken rules are collected; what is wrong leaves a zero value and reading goes on.

@@ -132,12 +132,8 @@ func (d *decoder) documentMember(doc *Document, m *node, p *path) {
 
 // body walks to the event list and reads its events.
 func (d *decoder) body(doc *Document, root *node, sc scope) error {
-	steps := []string{"epcisBody", "eventList"}
-	if doc.Query {
-		steps = []string{"epcisBody", "queryResults", "resultsBody", "eventList"}
-	}
 	n, here := root, (*path)(nil)
-	for _, step := range steps {
+	for _, step := range doc.steps() {
 		if n.kind != isObject {
 			d.add(here, "wrong_type", "an object is wanted; this is %s", n.kind)
 			return nil
@@ -161,6 +157,7 @@ func (d *decoder) body(doc *Document, root *node, sc scope) error {
 	if len(n.kids) > d.lim.Events {
 		return fault.New(fault.TooLarge, "too_many_events", "the document has %d events; at most %d are accepted", len(n.kids), d.lim.Events)
 	}
+	doc.scope = sc
 	doc.Events = make([]*Event, 0, len(n.kids))
 	for i := range n.kids {
 		if d.total > d.max {

@@ -78,6 +78,40 @@ func (s *server) NewRecoveryCodes(ctx context.Context, req NewRecoveryCodesReque
 	return NewRecoveryCodes201JSONResponse{RecoveryCodes: codes}, nil
 }
 
+// AwaitIdentity begins to link an identity at the provider.
+func (s *server) AwaitIdentity(ctx context.Context, req AwaitIdentityRequestObject) (AwaitIdentityResponseObject, error) {
+	p, err := s.provider()
+	if err != nil {
+		return nil, err
+	}
+	to, state, err := p.Begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	k := callFrom(ctx)
+	if err := s.deps.Services.Credentials.AwaitIdentity(ctx, k.principal.ID, req.Body.Password, req.Body.Code, k.token, state); err != nil {
+		return nil, err
+	}
+	k.cookie = s.stateCookie(state, s.deps.Now().Add(stateTerm))
+	return AwaitIdentity201JSONResponse{Url: to}, nil
+}
+
+// EndIdentities ends what was linked.
+func (s *server) EndIdentities(ctx context.Context, _ EndIdentitiesRequestObject) (EndIdentitiesResponseObject, error) {
+	k := callFrom(ctx)
+	n, err := s.deps.Services.Credentials.EndIdentities(ctx, k.principal.ID)
+	if err != nil {
+		return nil, err
+	}
+	changed(ctx, "operator/"+k.principal.ID, identitiesLinked{n}, identitiesLinked{0})
+	return EndIdentities204Response{}, nil
+}
+
+// identitiesLinked is what the audit trail keeps of identities at providers: how many, and none of them.
+type identitiesLinked struct {
+	Identities int `json:"identities"`
+}
+
 // StartEnrolment takes the one-time link of a new operator.
 func (s *server) StartEnrolment(ctx context.Context, req StartEnrolmentRequestObject) (StartEnrolmentResponseObject, error) {
 	in := req.Body

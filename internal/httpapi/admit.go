@@ -46,7 +46,7 @@ func (s *server) admit(op *operation) fiber.Handler {
 			return err
 		}
 		receive := s.receiveBody
-		if op.streamed {
+		if n := c.Request().Header.ContentLength(); op.streamed && (n < 0 || n > op.wholeUpTo) {
 			receive = s.streamBody
 		}
 		if err := receive(ctx, c, op, &v); err != nil {

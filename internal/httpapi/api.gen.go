@@ -1669,6 +1669,19 @@ type HoldingList struct {
 	Next Cursor `json:"next,omitempty,omitzero"`
 }
 
+// IdentityInput defines model for IdentityInput.
+type IdentityInput struct {
+	// Code The current code of the authenticator, or a recovery code. Not needed by operators without a second factor.
+	Code     LoginCode `json:"code,omitempty,omitzero"`
+	Password string    `json:"password"`
+}
+
+// IdentityRequest defines model for IdentityRequest.
+type IdentityRequest struct {
+	// Url Where to send the browser.
+	Url string `json:"url"`
+}
+
 // Import An import of a spreadsheet.
 type Import struct {
 	// Changed What was there and differed.
@@ -3157,6 +3170,18 @@ type ListNoticesParams struct {
 	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
 }
 
+// EndIdentitiesParams defines parameters for EndIdentities.
+type EndIdentitiesParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
+// AwaitIdentityParams defines parameters for AwaitIdentity.
+type AwaitIdentityParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
 // PutPasswordParams defines parameters for PutPassword.
 type PutPasswordParams struct {
 	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
@@ -3207,6 +3232,12 @@ type ChangeOperatorParams struct {
 	// IfMatch The `ETag` of what is to be changed, as it was seen. 412 if it is no longer that.
 	IfMatch IfMatchRequired `json:"If-Match"`
 
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason ReasonRequired `json:"Haisu-Reason"`
+}
+
+// ReadmitOperatorParams defines parameters for ReadmitOperator.
+type ReadmitOperatorParams struct {
 	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
 	HaisuReason ReasonRequired `json:"Haisu-Reason"`
 }
@@ -3433,6 +3464,9 @@ type RotateKeyJSONRequestBody = RotationInput
 // AcceptInvitationJSONRequestBody defines body for AcceptInvitation for application/json ContentType.
 type AcceptInvitationJSONRequestBody = AcceptanceInput
 
+// AwaitIdentityJSONRequestBody defines body for AwaitIdentity for application/json ContentType.
+type AwaitIdentityJSONRequestBody = IdentityInput
+
 // PutPasswordJSONRequestBody defines body for PutPassword for application/json ContentType.
 type PutPasswordJSONRequestBody = PasswordInput
 
@@ -3657,6 +3691,12 @@ type ServerInterface interface {
 	// GetSelf Who am I
 	// (GET /v1/operator)
 	GetSelf(c *fiber.Ctx) error
+	// EndIdentities Unlink my identities
+	// (DELETE /v1/operator/identities)
+	EndIdentities(c *fiber.Ctx, params EndIdentitiesParams) error
+	// AwaitIdentity Link my identity at the identity provider
+	// (POST /v1/operator/identities)
+	AwaitIdentity(c *fiber.Ctx, params AwaitIdentityParams) error
 	// PutPassword Change my password
 	// (PUT /v1/operator/password)
 	PutPassword(c *fiber.Ctx, params PutPasswordParams) error
@@ -3684,6 +3724,9 @@ type ServerInterface interface {
 	// ChangeOperator Change an operator
 	// (PUT /v1/operators/{login})
 	ChangeOperator(c *fiber.Ctx, login LoginPath, params ChangeOperatorParams) error
+	// ReadmitOperator Let an operator in anew
+	// (POST /v1/operators/{login}/readmission)
+	ReadmitOperator(c *fiber.Ctx, login LoginPath, params ReadmitOperatorParams) error
 	// EndOperatorSessions Log an operator out everywhere
 	// (DELETE /v1/operators/{login}/sessions)
 	EndOperatorSessions(c *fiber.Ctx, login LoginPath, params EndOperatorSessionsParams) error
@@ -6428,6 +6471,92 @@ func (siw *ServerInterfaceWrapper) GetSelf(c *fiber.Ctx) error {
 	return handler(c)
 }
 
+// EndIdentities operation middleware
+func (siw *ServerInterfaceWrapper) EndIdentities(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EndIdentitiesParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.EndIdentities(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// AwaitIdentity operation middleware
+func (siw *ServerInterfaceWrapper) AwaitIdentity(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AwaitIdentityParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.AwaitIdentity(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // PutPassword operation middleware
 func (siw *ServerInterfaceWrapper) PutPassword(c *fiber.Ctx) error {
 
@@ -6823,6 +6952,59 @@ func (siw *ServerInterfaceWrapper) ChangeOperator(c *fiber.Ctx) error {
 
 	handler := func(c *fiber.Ctx) error {
 		return siw.Handler.ChangeOperator(c, login, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ReadmitOperator operation middleware
+func (siw *ServerInterfaceWrapper) ReadmitOperator(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "login" -------------
+	var login LoginPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "login", c.Params("login"), &login, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter login: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadmitOperatorParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Required header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason ReasonRequired
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	} else {
+		return fiber.NewError(fiber.StatusBadRequest, "Header parameter Haisu-Reason is required, but not found")
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ReadmitOperator(c, login, params)
 	}
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -8304,6 +8486,10 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 
 	router.Get(options.BaseURL+"/v1/operator", wrapper.GetSelf)
 
+	router.Delete(options.BaseURL+"/v1/operator/identities", wrapper.EndIdentities)
+
+	router.Post(options.BaseURL+"/v1/operator/identities", wrapper.AwaitIdentity)
+
 	router.Put(options.BaseURL+"/v1/operator/password", wrapper.PutPassword)
 
 	router.Post(options.BaseURL+"/v1/operator/recovery-codes", wrapper.NewRecoveryCodes)
@@ -8321,6 +8507,8 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 	router.Get(options.BaseURL+"/v1/operators/:login", wrapper.GetOperator)
 
 	router.Put(options.BaseURL+"/v1/operators/:login", wrapper.ChangeOperator)
+
+	router.Post(options.BaseURL+"/v1/operators/:login/readmission", wrapper.ReadmitOperator)
 
 	router.Delete(options.BaseURL+"/v1/operators/:login/sessions", wrapper.EndOperatorSessions)
 
@@ -9478,6 +9666,40 @@ func (response GetSelf200JSONResponse) VisitGetSelfResponse(ctx *fiber.Ctx) erro
 	return ctx.JSON(&response)
 }
 
+type EndIdentitiesRequestObject struct {
+	Params EndIdentitiesParams
+}
+
+type EndIdentitiesResponseObject interface {
+	VisitEndIdentitiesResponse(ctx *fiber.Ctx) error
+}
+
+type EndIdentities204Response struct {
+}
+
+func (response EndIdentities204Response) VisitEndIdentitiesResponse(ctx *fiber.Ctx) error {
+	ctx.Status(204)
+	return nil
+}
+
+type AwaitIdentityRequestObject struct {
+	Params AwaitIdentityParams
+	Body   *AwaitIdentityJSONRequestBody
+}
+
+type AwaitIdentityResponseObject interface {
+	VisitAwaitIdentityResponse(ctx *fiber.Ctx) error
+}
+
+type AwaitIdentity201JSONResponse IdentityRequest
+
+func (response AwaitIdentity201JSONResponse) VisitAwaitIdentityResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response)
+}
+
 type PutPasswordRequestObject struct {
 	Params PutPasswordParams
 	Body   *PutPasswordJSONRequestBody
@@ -9649,6 +9871,24 @@ func (response ChangeOperator200JSONResponse) VisitChangeOperatorResponse(ctx *f
 	ctx.Status(200)
 
 	return ctx.JSON(&response.Body)
+}
+
+type ReadmitOperatorRequestObject struct {
+	Login  LoginPath `json:"login"`
+	Params ReadmitOperatorParams
+}
+
+type ReadmitOperatorResponseObject interface {
+	VisitReadmitOperatorResponse(ctx *fiber.Ctx) error
+}
+
+type ReadmitOperator201JSONResponse Link
+
+func (response ReadmitOperator201JSONResponse) VisitReadmitOperatorResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response)
 }
 
 type EndOperatorSessionsRequestObject struct {
@@ -10347,6 +10587,12 @@ type StrictServerInterface interface {
 	// GetSelf Who am I
 	// (GET /v1/operator)
 	GetSelf(ctx context.Context, request GetSelfRequestObject) (GetSelfResponseObject, error)
+	// EndIdentities Unlink my identities
+	// (DELETE /v1/operator/identities)
+	EndIdentities(ctx context.Context, request EndIdentitiesRequestObject) (EndIdentitiesResponseObject, error)
+	// AwaitIdentity Link my identity at the identity provider
+	// (POST /v1/operator/identities)
+	AwaitIdentity(ctx context.Context, request AwaitIdentityRequestObject) (AwaitIdentityResponseObject, error)
 	// PutPassword Change my password
 	// (PUT /v1/operator/password)
 	PutPassword(ctx context.Context, request PutPasswordRequestObject) (PutPasswordResponseObject, error)
@@ -10374,6 +10620,9 @@ type StrictServerInterface interface {
 	// ChangeOperator Change an operator
 	// (PUT /v1/operators/{login})
 	ChangeOperator(ctx context.Context, request ChangeOperatorRequestObject) (ChangeOperatorResponseObject, error)
+	// ReadmitOperator Let an operator in anew
+	// (POST /v1/operators/{login}/readmission)
+	ReadmitOperator(ctx context.Context, request ReadmitOperatorRequestObject) (ReadmitOperatorResponseObject, error)
 	// EndOperatorSessions Log an operator out everywhere
 	// (DELETE /v1/operators/{login}/sessions)
 	EndOperatorSessions(ctx context.Context, request EndOperatorSessionsRequestObject) (EndOperatorSessionsResponseObject, error)
@@ -12268,6 +12517,74 @@ func (sh *strictHandler) GetSelf(ctx *fiber.Ctx) error {
 	return nil
 }
 
+// EndIdentities operation middleware
+func (sh *strictHandler) EndIdentities(ctx *fiber.Ctx, params EndIdentitiesParams) error {
+	var request EndIdentitiesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.EndIdentities(ctx.UserContext(), request.(EndIdentitiesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndIdentities")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EndIdentitiesResponseObject); ok {
+		if err := validResponse.VisitEndIdentitiesResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AwaitIdentity operation middleware
+func (sh *strictHandler) AwaitIdentity(ctx *fiber.Ctx, params AwaitIdentityParams) error {
+	var request AwaitIdentityRequestObject
+
+	request.Params = params
+
+	var body AwaitIdentityJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.AwaitIdentity(ctx.UserContext(), request.(AwaitIdentityRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AwaitIdentity")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AwaitIdentityResponseObject); ok {
+		if err := validResponse.VisitAwaitIdentityResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // PutPassword operation middleware
 func (sh *strictHandler) PutPassword(ctx *fiber.Ctx, params PutPasswordParams) error {
 	var request PutPasswordRequestObject
@@ -12560,6 +12877,34 @@ func (sh *strictHandler) ChangeOperator(ctx *fiber.Ctx, login LoginPath, params 
 		return err
 	} else if validResponse, ok := response.(ChangeOperatorResponseObject); ok {
 		if err := validResponse.VisitChangeOperatorResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReadmitOperator operation middleware
+func (sh *strictHandler) ReadmitOperator(ctx *fiber.Ctx, login LoginPath, params ReadmitOperatorParams) error {
+	var request ReadmitOperatorRequestObject
+
+	request.Login = login
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadmitOperator(ctx.UserContext(), request.(ReadmitOperatorRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadmitOperator")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReadmitOperatorResponseObject); ok {
+		if err := validResponse.VisitReadmitOperatorResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {

@@ -198,9 +198,9 @@ func TestSlowBodies(t *testing.T) {
 func TestBodiesAreShared(t *testing.T) {
 	t.Parallel()
 	memory := &gauge{}
-	memory.limit.Store(bodyShare * minBodies) // so that there is the least for bodies, four of the largest
+	memory.limit.Store(bodyShare * minBodies) // so that there is the least for bodies, sixteen of the largest
 	addr, b, g := guarded(t, Connections{}, func(d *Deps) { d.Guard.shed.meter = memory })
-	firms := make([]string, 4)
+	firms := make([]string, 6)
 	b.fakes.set(func(f *fakes) {
 		for i := range firms {
 			p := sellerPrincipal
@@ -212,10 +212,10 @@ func TestBodiesAreShared(t *testing.T) {
 		second.ID = "another"
 		f.principals["hk_another_0123456789abcdefghjkmnpqrstvwxyz"] = second
 	})
-	const largest = 4 << 20
+	const largest = 1 << 20
 	begin := func(key string) *client {
 		c := dial(t, addr)
-		c.send(t, post("/epcis/capture", key, largest, false)+strings.Repeat(" ", prefetched+1))
+		c.send(t, post("/epcis/events", key, largest, false)+strings.Repeat(" ", prefetched+1))
 		return c
 	}
 	taken := func(bodies int64) {
@@ -229,7 +229,7 @@ func TestBodiesAreShared(t *testing.T) {
 	refused := func(c *client, status int, code string) {
 		t.Helper()
 		resp := c.receive(t)
-		contracttest.Check(t, request("POST", "/epcis/capture", ""), resp)
+		contracttest.Check(t, request("POST", "/epcis/events", ""), resp)
 		if p := readProblem(t, resp); resp.StatusCode != status || p.Code != code || resp.Header.Get("Retry-After") == "" {
 			t.Errorf("%d %+v, Retry-After %q", resp.StatusCode, p, resp.Header.Get("Retry-After"))
 		}
@@ -237,25 +237,29 @@ func TestBodiesAreShared(t *testing.T) {
 			t.Error("the rest of the body is awaited")
 		}
 	}
-	own := begin(firms[0])
-	taken(1)
-	begin(firms[0])
-	taken(2)
-	refused(begin(firms[0]), 429, "rate_limited")
-	refused(begin("Bearer hk_another_0123456789abcdefghjkmnpqrstvwxyz"), 429, "rate_limited") // the same firm's other key
-	begin(firms[1])
-	taken(3)
-	begin(firms[2])
-	taken(4)
-	refused(begin(firms[2]), 503, "overloaded")
+	// Each gets half of what is left to it and the others: eight, four, two, one; and one is left for the next.
+	own, all := begin(firms[0]), int64(1)
+	taken(all)
+	for i, more := range []int{7, 4, 2, 1, 1} {
+		for range more {
+			begin(firms[i])
+			all++
+			taken(all)
+		}
+		if i == 0 {
+			refused(begin(firms[0]), 429, "rate_limited")
+			refused(begin("Bearer hk_another_0123456789abcdefghjkmnpqrstvwxyz"), 429, "rate_limited") // the same firm's other key
+		}
+	}
+	refused(begin(firms[5]), 503, "overloaded")
 	// What has been answered makes room.
 	own.send(t, strings.Repeat(" ", largest-prefetched-1))
 	if resp := own.receive(t); resp.StatusCode != 400 {
 		t.Errorf("%d %s", resp.StatusCode, readBody(t, resp))
 	}
-	taken(3)
-	begin(firms[3])
-	taken(4)
+	taken(15)
+	begin(firms[5])
+	taken(16)
 }
 
 // A steady client of any size gets through: the deadline moves with what arrives.

@@ -215,8 +215,7 @@ func TestContractBounds(t *testing.T) {
 		"codes at once": {items("IssuedCodes", "items"), trace.MaxCodes},
 		"foreign codes": {items("ForeignCodesInput", "codes"), trace.MaxForeignCodes},
 		"subscriptions": {items("Subscriptions", "subscriptions"), consumer.MaxSubscriptions},
-		"capture":       {bodyLimit("/epcis/capture"), trace.CaptureLimits.Bytes},
-		"events":        {items("CaptureResult", "events"), trace.CaptureLimits.Events},
+		"capture":       {bodyLimit("/epcis/capture"), trace.LargeLimits.Bytes},
 		"smallest QR":   {int(*size.Min), qr.MinSize},
 		"largest QR":    {int(*size.Max), qr.MaxSize},
 	} {

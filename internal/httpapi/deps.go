@@ -163,6 +163,9 @@ type Jobs interface {
 type Capture interface {
 	CaptureEvent(ctx context.Context, f firm.Firm, e *epcis.Event) (trace.Captured, error)
 	Capture(ctx context.Context, f firm.Firm, doc *epcis.Document) (trace.CaptureResult, error)
+	CaptureLarge(ctx context.Context, f firm.Firm, r io.Reader, behaviour string) (trace.CaptureJob, error)
+	CaptureJob(ctx context.Context, firmID, id string) (trace.CaptureJob, error)
+	CaptureJobs(ctx context.Context, firmID, cursor string, limit int) (jobs []trace.CaptureJob, next string, err error)
 }
 
 // Imports takes spreadsheets in.

@@ -26,6 +26,8 @@ type Account interface {
 type Credentials interface {
 	SetPassword(ctx context.Context, login, old, fresh, keep string) error
 	NewRecoveryCodes(ctx context.Context, login, code, session string) ([]string, error)
+	AwaitIdentity(ctx context.Context, login, password, code, session, state string) error
+	EndIdentities(ctx context.Context, login string) (ended int, err error)
 }
 
 // Enrolments turn one-time links into operators who can log in.
@@ -38,6 +40,7 @@ type Enrolments interface {
 // Operators keeps operators. NotFound; Conflict (operator_changed) when the revision is no longer that.
 type Operators interface {
 	InviteOperator(ctx context.Context, n access.NewOperator) (access.Link, error)
+	Readmit(ctx context.Context, login, by string) (access.Link, error)
 	Operators(ctx context.Context, cursor string, limit int) (operators []access.Operator, next string, err error)
 	Operator(ctx context.Context, login string) (access.Operator, error)
 	ChangeOperator(ctx context.Context, login string, revision int64, c access.OperatorChange) (before, after access.Operator, err error)
@@ -49,9 +52,12 @@ type IdentityProvider interface {
 	Finish(ctx context.Context, query url.Values, stateCookie string) (access.Identity, error)
 }
 
-// IdentityLogins opens sessions of operators whom an identity provider has named.
+// IdentityLogins opens sessions of operators whom an identity provider has named, and links such identities: IdentityAwaited says for whom a
+// state was given, or "".
 type IdentityLogins interface {
 	LoginIdentity(ctx context.Context, id access.Identity, c access.Client) (access.Session, error)
+	IdentityAwaited(ctx context.Context, state string) (login string, err error)
+	LinkIdentity(ctx context.Context, login string, id access.Identity) error
 }
 
 // Authorities keeps authorities. NotFound; Conflict (authority_changed) when the revision is no longer that; revision 0 makes one.

@@ -1,6 +1,22 @@
 package httpapi
 
-import "github.com/haisu-trace/haisu/internal/epcis"
+import (
+	"time"
+
+	"github.com/haisu-trace/haisu/internal/epcis"
+	"github.com/haisu-trace/haisu/internal/trace"
+)
+
+var captureDone = trace.CaptureJob{
+	ID: "31d7bfb1a4a5d8e4c2c9b6a7b1d0e5c3", Created: now, Finished: now.Add(time.Second), Success: true, Behaviour: trace.Rollback, Total: 1, Done: 1, Stored: 1,
+}
+
+var captureBad = trace.CaptureJob{
+	ID: "8f14e45fceea167a5a36dedd4bea2543", Created: now.Add(-time.Hour), Finished: now.Add(-time.Minute), Behaviour: trace.Proceed,
+	Total: 1000, Done: 1000, Stored: 999, Failed: 1, Errors: []trace.CaptureError{{
+		Status: 422, Pointer: "/epcisBody/eventList/412/eventTime", Code: "time_out_of_range", Detail: "\"9999-12-31T23:59:59Z\" is no time that can be recorded",
+	}},
+}
 
 // recordedEvent is an event as the service gives it.
 const recordedEvent = `{"@context":["` + epcisContext + `"],"type":"ObjectEvent","eventTime":"2026-01-12T15:00:00.000+13:00",` +

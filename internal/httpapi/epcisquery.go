@@ -44,6 +44,8 @@ func (s *server) epcisRoutes(app *fiber.App, ops []*operation) {
 	app.Post("/epcis/events", s.captureEvent)
 	app.Get("/epcis/events/:eventID", s.getEvent)
 	app.Post("/epcis/capture", s.captureDocument)
+	app.Get("/epcis/capture", s.listCaptures)
+	app.Get("/epcis/capture/:captureID", s.getCapture)
 	for _, r := range epcisResources {
 		at := "/epcis/" + r.name
 		if r.listed {
@@ -101,9 +103,9 @@ func (s *server) discover(allow string) fiber.Handler {
 			{headerXMLFormat, neverTranslated},
 			{"GS1-Vendor-Version", "haisu-" + s.deps.Version},
 			{"GS1-Extensions", "cbvmda=urn:epcglobal:cbv:mda"},
-			{"GS1-EPCIS-Capture-Limit", strconv.Itoa(trace.CaptureLimits.Events)},
-			{"GS1-EPCIS-Capture-File-Size-Limit", strconv.Itoa(trace.CaptureLimits.Bytes)},
-			{"GS1-Capture-Error-Behaviour", "rollback"},
+			{"GS1-EPCIS-Capture-Limit", strconv.Itoa(trace.LargeLimits.Events)},
+			{"GS1-EPCIS-Capture-File-Size-Limit", strconv.Itoa(trace.LargeLimits.Bytes)},
+			{headerBehaviour, trace.Rollback + ", " + trace.Proceed},
 		} {
 			c.Set(h[0], h[1])
 		}

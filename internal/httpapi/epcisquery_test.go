@@ -98,7 +98,7 @@ func TestEPCISOptions(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for path, allow := range map[string]string{
-		"/epcis": "GET, HEAD, OPTIONS", "/epcis/capture": "POST, OPTIONS", "/epcis/events": "GET, HEAD, POST, OPTIONS",
+		"/epcis": "GET, HEAD, OPTIONS", "/epcis/capture": "GET, HEAD, POST, OPTIONS", "/epcis/events": "GET, HEAD, POST, OPTIONS",
 		"/epcis/bizSteps/shipping/events": "GET, HEAD, OPTIONS", "/epcis/events/urn:uuid:1": "GET, HEAD, OPTIONS",
 	} {
 		resp, err := b.app.Test(request(http.MethodOptions, path, "")) // the contract has the first alone
@@ -108,5 +108,37 @@ func TestEPCISOptions(t *testing.T) {
 		if resp.StatusCode != 204 || resp.Header.Get("Allow") != allow || resp.Header.Get("GS1-EPCIS-Capture-Limit") == "" || resp.Header.Get("GS1-CBV-Version") != "2.0.0" {
 			t.Errorf("%s: %d %v", path, resp.StatusCode, resp.Header)
 		}
+	}
+}
+
+// A large document, or one that is to proceed, goes to the job as it came; its state is where Location says.
+func TestEPCISCaptures(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	small := string(readExample(t, "captureDocument").Request.Body)
+	for name, tt := range map[string]struct {
+		body, behaviour string
+		kept            int64
+	}{
+		"small": {small, "", 0}, "proceed": {small, "proceed", int64(len(small))},
+		"large": {small + strings.Repeat(" ", maxWholeBody), "rollback", int64(len(small)) + maxWholeBody},
+	} {
+		b.fakes.set(func(f *fakes) { f.received = 0 })
+		headers := []string{"Authorization", asSeller}
+		if tt.behaviour != "" {
+			headers = append(headers, headerBehaviour, tt.behaviour)
+		}
+		resp := b.do(t, request("POST", "/epcis/capture", tt.body, headers...))
+		body := readBody(t, resp)
+		if resp.StatusCode != 202 || resp.Header.Get("Location") != "/epcis/capture/"+captureDone.ID || b.fakes.received != tt.kept {
+			t.Errorf("%s: %d %s, %d bytes kept", name, resp.StatusCode, body, b.fakes.received)
+		}
+	}
+	resp := b.do(t, request("POST", "/epcis/capture", small, "Authorization", asSeller, headerBehaviour, "ignore"))
+	if p := readProblem(t, resp); resp.StatusCode != 400 || p.Errors[0].Parameter != headerBehaviour {
+		t.Errorf("another behaviour: %d %+v", resp.StatusCode, p)
+	}
+	if resp := b.do(t, request("GET", "/epcis/capture/00", "", "Authorization", asSeller)); resp.StatusCode != 404 {
+		t.Errorf("no such capture: %d", resp.StatusCode)
 	}
 }

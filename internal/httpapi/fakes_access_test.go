@@ -146,6 +146,29 @@ func (f *fakes) NewRecoveryCodes(context.Context, string, string, string) ([]str
 	return []string{"k7m2-q9t4", "v6x8-z0b3"}, f.fail()
 }
 
+func (f *fakes) AwaitIdentity(_ context.Context, _, password, _, _, state string) error {
+	if password != "correct horse battery" {
+		return fault.New(fault.Unauthenticated, "login_failed", "login, password or one-time code is wrong, or the code was used already")
+	}
+	return f.note(func() { f.awaited = state })
+}
+
+func (f *fakes) EndIdentities(context.Context, string) (int, error) { return 1, f.fail() }
+
+func (f *fakes) IdentityAwaited(_ context.Context, state string) (string, error) {
+	login := ""
+	err := f.note(func() {
+		if state == f.awaited {
+			login = "lin.mei"
+		}
+	})
+	return login, err
+}
+
+func (f *fakes) LinkIdentity(_ context.Context, login string, id access.Identity) error {
+	return f.note(func() { f.linked = append(f.linked, login+" "+id.Subject) })
+}
+
 func (f *fakes) LinkOwner(_ context.Context, token string) (login, firm string, err error) {
 	if token != link.Token {
 		return "", "", fault.New(fault.NotFound, "not_found", "there is no such thing here")
@@ -165,6 +188,13 @@ func (f *fakes) ConfirmEnrolment(context.Context, string, string) (access.Enrolm
 }
 
 type operatorsFake struct{ *fakes }
+
+func (f operatorsFake) Readmit(ctx context.Context, login, by string) (access.Link, error) {
+	if _, err := f.Operator(ctx, login); err != nil {
+		return access.Link{}, err
+	}
+	return link, f.note(func() { f.readmitted = append(f.readmitted, login+" by "+by) })
+}
 
 func (f operatorsFake) InviteOperator(context.Context, access.NewOperator) (access.Link, error) {
 	return link, f.fail()

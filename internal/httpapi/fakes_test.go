@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -37,15 +38,18 @@ type fakes struct {
 
 	deadline time.Duration // of the last scan or capture
 
-	scans     []trace.ScanRequest
-	codes     []string
-	lots      []string // that were asked for
-	loggedOut []string
-	changes   []warning.Change
-	seen      []int64
-	filters   []warning.Filter
-	keys      []string
-	viewers   []string // whose view of the graph was asked for
+	scans      []trace.ScanRequest
+	codes      []string
+	lots       []string // that were asked for
+	loggedOut  []string
+	awaited    string   // state of whoever links an identity
+	linked     []string // login and subject
+	readmitted []string
+	changes    []warning.Change
+	seen       []int64
+	filters    []warning.Filter
+	keys       []string
+	viewers    []string // whose view of the graph was asked for
 
 	principals map[string]access.Principal // by token
 	sandbox    *sandboxFake
@@ -55,6 +59,7 @@ type fakes struct {
 	logins     []access.LoginRequest
 	reader     trace.Reader // of the last query of events
 	query      *epcis.Query
+	received   int64 // bytes of the last large document
 	given      []access.NewKey
 	orders     []bulk.Order // imports that were begun
 	files      []string     // and their files
@@ -217,11 +222,31 @@ func (f *fakes) CaptureEvent(_ context.Context, _ firm.Firm, e *epcis.Event) (tr
 
 func (f *fakes) Capture(ctx context.Context, _ firm.Firm, doc *epcis.Document) (trace.CaptureResult, error) {
 	f.set(func(f *fakes) { f.deadline = left(ctx) })
-	res := trace.CaptureResult{CaptureID: "31d7bfb1a4a5d8e4c2c9b6a7b1d0e5c3"}
+	res := trace.CaptureResult{CaptureID: captureDone.ID}
 	for _, e := range doc.Events {
 		res.Events = append(res.Events, trace.Captured{EventID: e.ID(), Status: "new", Confirmed: true})
 	}
 	return res, f.fail()
+}
+
+func (f *fakes) CaptureLarge(_ context.Context, _ firm.Firm, r io.Reader, behaviour string) (trace.CaptureJob, error) {
+	n, err := io.Copy(io.Discard, r)
+	if err != nil {
+		return trace.CaptureJob{}, fmt.Errorf("keep the document: %w", err)
+	}
+	f.set(func(f *fakes) { f.received = n })
+	return trace.CaptureJob{ID: captureDone.ID, Created: now, Running: true, Success: true, Behaviour: behaviour}, f.fail()
+}
+
+func (f *fakes) CaptureJob(_ context.Context, _, id string) (trace.CaptureJob, error) {
+	if id != captureDone.ID {
+		return trace.CaptureJob{}, fault.New(fault.NotFound, "capture_not_found", "there is no capture %s", id)
+	}
+	return captureDone, f.fail()
+}
+
+func (f *fakes) CaptureJobs(context.Context, string, string, int) ([]trace.CaptureJob, string, error) {
+	return []trace.CaptureJob{captureDone, captureBad}, "", f.fail()
 }
 
 func (f *fakes) Events(_ context.Context, r trace.Reader, q *epcis.Query) (trace.EventPage, error) {

@@ -125,7 +125,7 @@ func (cs *classes) named() map[string]*class {
 
 // costs of operations that cost something else than their class.
 var costs = map[string]cost{
-	"putPassword": costHash, "captureEvent": costCapture, "captureDocument": costBulk, "issueCodes": costBulk, "putForeignCodes": costBulk,
+	"putPassword": costHash, "awaitIdentity": costHash, "captureEvent": costCapture, "captureDocument": costBulk, "issueCodes": costBulk, "putForeignCodes": costBulk,
 	"getLotDescendants": costBulk, "getUnitDescendants": costBulk, "getContainerDescendants": costBulk,
 	"getLotAncestors": costBulk, "getUnitAncestors": costBulk, "getContainerAncestors": costBulk,
 }

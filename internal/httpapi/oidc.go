@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+
+	"github.com/haisu-trace/haisu/internal/access/audit"
 )
 
 // stateTerm is how long somebody may take to log in at the provider.
@@ -40,7 +42,7 @@ func (s *server) stateCookie(value string, expires time.Time) *fiber.Cookie {
 	}
 }
 
-// finishOidc takes the browser back from the identity provider and logs its operator in.
+// finishOidc takes the browser back from the identity provider, and logs its operator in or links the identity, whichever it was sent for.
 func (s *server) finishOidc(c *fiber.Ctx) error {
 	p, err := s.provider()
 	if err != nil {
@@ -51,9 +53,23 @@ func (s *server) finishOidc(c *fiber.Ctx) error {
 	if err != nil {
 		return refuse(http.StatusBadRequest, "malformed", "the query of the URL cannot be read")
 	}
-	who, err := p.Finish(ctx, query, c.Cookies(s.cookie+"-oidc"))
+	state := c.Cookies(s.cookie + "-oidc")
+	who, err := p.Finish(ctx, query, state)
 	if err != nil {
 		return err
+	}
+	login, err := s.deps.Services.Identities.IdentityAwaited(ctx, state)
+	if err != nil {
+		return err
+	}
+	if login != "" {
+		err := s.oneTime().traced(ctx, "finishOidc", operatorUse(login), func(*audit.Change) error {
+			return s.deps.Services.Identities.LinkIdentity(ctx, login, who)
+		})
+		if err != nil {
+			return err
+		}
+		return s.backFromProvider(c)
 	}
 	v, err := s.deps.Services.Identities.LoginIdentity(ctx, who, whereFrom(ctx, ""))
 	if err != nil {
@@ -63,6 +79,10 @@ func (s *server) finishOidc(c *fiber.Ctx) error {
 		return err
 	}
 	s.keepSession(ctx, v.Token, v.Expires)
+	return s.backFromProvider(c)
+}
+
+func (s *server) backFromProvider(c *fiber.Ctx) error {
 	c.Cookie(s.stateCookie("", time.Unix(0, 0)))
 	return c.Redirect("/", http.StatusSeeOther)
 }

@@ -91,6 +91,7 @@ type operation struct {
 	freeForm     bool // the body is checked by its handler
 	freeQuery    bool // parameters that are not in the contract are ignored
 	streamed     bool // the body is read by its handler, as it comes
+	wholeUpTo    int  // but not one of at most so many bytes, if that is announced
 	deadline     time.Duration
 	cache        string
 	localised    bool // the answer depends on Accept-Language
@@ -175,7 +176,7 @@ func newOperation(method, path string, o *openapi3.Operation) (*operation, error
 func (op *operation) extensions(x map[string]any) error {
 	for name, target := range map[string]any{
 		"x-permission": &op.permission, "x-max-body-bytes": &op.maxBody, "x-free-form": &op.freeForm, "x-free-query": &op.freeQuery,
-		"x-streamed": &op.streamed,
+		"x-streamed": &op.streamed, "x-whole-up-to": &op.wholeUpTo,
 	} {
 		v, ok := x[name]
 		if !ok {

@@ -64,6 +64,16 @@ func (s *server) InviteOperator(ctx context.Context, req InviteOperatorRequestOb
 	}, nil
 }
 
+// ReadmitOperator gives the one-time link to a new password and second factor.
+func (s *server) ReadmitOperator(ctx context.Context, req ReadmitOperatorRequestObject) (ReadmitOperatorResponseObject, error) {
+	once(ctx)
+	l, err := s.deps.Services.Operators.Readmit(ctx, req.Login, callFrom(ctx).principal.ID)
+	if err != nil {
+		return nil, err
+	}
+	return ReadmitOperator201JSONResponse(linkBody(l)), nil
+}
+
 func linkBody(l access.Link) Link { return Link{Token: l.Token, Expires: l.Expires} }
 
 // GetOperator reads an operator.

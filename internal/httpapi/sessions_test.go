@@ -103,6 +103,50 @@ func TestLoginThroughAProvider(t *testing.T) {
 	}
 }
 
+// The operator goes to the provider from a session, and comes back linked: to a session of nobody's.
+func TestLinkingThroughAProvider(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	refused := b.do(t, request("POST", "/v1/operator/identities", `{"password":"a wrong one","code":"123456"}`, "Authorization", asOfficer))
+	if p := readProblem(t, refused); refused.StatusCode != 401 || p.Code != "login_failed" || len(refused.Cookies()) != 0 {
+		t.Errorf("%d %+v", refused.StatusCode, p)
+	}
+	begun := b.do(t, request("POST", "/v1/operator/identities", exampleBody(t, "awaitIdentity"), "Authorization", asOfficer))
+	state := begun.Cookies()
+	if begun.StatusCode != 201 || len(state) != 1 || state[0].Name != "__Host-haisu-oidc" || !state[0].HttpOnly || !state[0].Secure || state[0].SameSite != http.SameSiteLaxMode {
+		t.Fatalf("%d %v", begun.StatusCode, state)
+	}
+	back := request("GET", "/v1/sessions/oidc/callback?code=c1&state=s1", "")
+	back.AddCookie(state[0])
+	resp := b.do(t, back)
+	if given := resp.Cookies(); resp.StatusCode != 303 || len(given) != 1 || given[0].Name != "__Host-haisu-oidc" || given[0].Value != "" {
+		t.Errorf("%d %v", resp.StatusCode, given)
+	}
+	if !slices.Equal(b.fakes.linked, []string{"lin.mei 248289761001"}) || len(b.fakes.logins) != 0 {
+		t.Errorf("linked %v, logged in %v", b.fakes.linked, b.fakes.logins)
+	}
+	last := b.fakes.trail.all()
+	if e := last[len(last)-1]; e.Action != "finishOidc" || e.Phase != "done" || e.Subject != "operator/lin.mei" || e.Actor != "operator:lin.mei" {
+		t.Errorf("the trail ends with %+v", e)
+	}
+}
+
+// A link to a new second factor is an administrator's to give, and the trail has it without the link's token.
+func TestReadmission(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	resp := b.do(t, readExample(t, "readmitOperator").Request.http())
+	body := readBody(t, resp)
+	if resp.StatusCode != 201 || !strings.Contains(body, link.Token) || len(b.fakes.readmitted) != 1 || !strings.HasPrefix(b.fakes.readmitted[0], "lin.mei by ") {
+		t.Errorf("%d %s %v", resp.StatusCode, body, b.fakes.readmitted)
+	}
+	for _, e := range b.fakes.trail.all() {
+		if e.Subject != "operator/lin.mei" || e.Why == "" || strings.Contains(string(e.After), link.Token) {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
 func TestAdministration(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/haisu-trace/haisu/internal/blob"
 	"github.com/haisu-trace/haisu/internal/clock"
 	"github.com/haisu-trace/haisu/internal/epcis"
 	"github.com/haisu-trace/haisu/internal/fault"
@@ -23,6 +24,7 @@ import (
 const (
 	captureRunning = "running"
 	captureDone    = "success"
+	captureFailed  = "failed"
 )
 
 // captureDoc decides a capture of several documents: once it is inserted the events will all be there, whoever dies; until it is done
@@ -30,17 +32,37 @@ const (
 type captureDoc struct {
 	Firm    string    `json:"firm"`
 	State   string    `json:"state"`
-	Raws    []string  `json:"raws"` // IDs in epcis_raw, in the order of the document
+	Raws    []string  `json:"raws,omitempty"` // IDs in epcis_raw, in the order of the document
 	Created time.Time `json:"created"`
+
+	Behaviour string         `json:"behaviour,omitempty"`
+	Finished  time.Time      `json:"finished,omitzero"`
+	Total     int            `json:"total,omitempty"` // events in the document
+	Done      int            `json:"done,omitempty"`
+	Stored    int            `json:"stored,omitempty"`
+	Known     int            `json:"known,omitempty"`
+	Failed    int            `json:"failed,omitempty"` // refusals
+	Errors    []CaptureError `json:"errors,omitempty"` // some of them
+
+	// Of a large document; see capturejob.go.
+	Source  *blob.Ref `json:"source,omitempty"`
+	Attempt int       `json:"attempt,omitempty"`
+	Decided bool      `json:"decided,omitempty"` // its plans are complete, and will be carried out
+	Plans   int       `json:"plans,omitempty"`
+	Written int       `json:"written,omitempty"` // of the plans
 }
 
 var captureDef = store.Def[captureDoc]{Name: "captures", Feed: true, Indexes: []store.Index[captureDoc]{{
 	Name: byState, Version: "1", Keys: func(_ string, d *captureDoc) ([]store.Key, store.Key) {
 		return []store.Key{store.K(d.State)}, store.K(d.Created)
 	},
+}, {
+	Name: byFirm, Version: "1", Keys: func(_ string, d *captureDoc) ([]store.Key, store.Key) {
+		return []store.Key{store.K(d.Firm)}, store.K(d.Created)
+	},
 }}}
 
-// CaptureLimits bound one capture: EPCIS 2.0, 12.6.5 (GS1-EPCIS-Capture-Limit and GS1-Capture-File-Size-Limit).
+// CaptureLimits bound a document that is captured while its sender waits.
 var CaptureLimits = epcis.Limits{Bytes: 4 << 20, Events: 1000}
 
 // Captured says what became of one event.
@@ -58,7 +80,7 @@ type CaptureResult struct {
 
 // CaptureEvent stores one event. Conflict when the event is there already, or when its ID stands for another one.
 func (s *Service) CaptureEvent(ctx context.Context, f firm.Firm, e *epcis.Event) (Captured, error) {
-	res, err := s.capture(ctx, f, []*epcis.Event{e}, func(int) string { return "" })
+	res, err := s.capture(ctx, f, []*epcis.Event{e}, func(int) string { return "" }, false)
 	if err != nil {
 		return Captured{}, err
 	}
@@ -74,20 +96,21 @@ func (s *Service) Capture(ctx context.Context, f firm.Firm, doc *epcis.Document)
 	if len(doc.Events) == 0 {
 		return CaptureResult{}, errNoEvents()
 	}
-	return s.capture(ctx, f, doc.Events, eventPointer)
+	return s.capture(ctx, f, doc.Events, eventPointer, true)
 }
 
 func eventPointer(i int) string { return fmt.Sprintf("/epcisBody/eventList/%d", i) }
 
-func (s *Service) capture(ctx context.Context, f firm.Firm, events []*epcis.Event, pointer func(int) string) (CaptureResult, error) {
+// capture stores events. listed says that the capture is a resource of its own.
+func (s *Service) capture(ctx context.Context, f firm.Firm, events []*epcis.Event, pointer func(int) string, listed bool) (CaptureResult, error) {
 	now := s.now().UTC().Truncate(time.Millisecond)
 	res := CaptureResult{CaptureID: captureID(f, events), Events: make([]Captured, len(events))}
 	fresh, err := s.sift(ctx, f, events, pointer, &res)
-	if err != nil || len(fresh) == 0 {
+	if err != nil || len(fresh) == 0 && !listed {
 		return res, err
 	}
 	raws := make([]store.Item[rawDoc], len(fresh))
-	doc := captureDoc{Firm: f.ID, State: captureRunning, Created: now}
+	doc := captureDoc{Firm: f.ID, State: captureRunning, Created: now, Total: len(events), Known: len(events) - len(fresh)}
 	for i, e := range fresh {
 		raws[i] = rawItem(f, e)
 		doc.Raws = append(doc.Raws, raws[i].ID)
@@ -98,21 +121,26 @@ func (s *Service) capture(ctx context.Context, f firm.Firm, events []*epcis.Even
 	if err := s.putRaws(ctx, raws); err != nil {
 		return res, err
 	}
-	parts := document(f, fresh[0], now)
-	if len(fresh) == 1 && len(parts) == 1 {
+	if parts := document(f, events[0], now); !listed && len(parts) == 1 {
 		if err := s.remember(ctx, parts); err != nil {
 			return res, err
 		}
 		err := s.events.Insert(ctx, parts[0].ID, parts[0].V)
 		if errors.Is(err, store.ErrExists) { // the same event, captured at the same moment
-			res.Events[slices.Index(events, fresh[0])].Status = "known"
+			res.Events[0].Status = "known"
 			err = nil
 		}
 		s.chains.touch(parts[0].V.nodes()...)
 		return res, err
 	}
+	if len(fresh) == 0 {
+		doc.State, doc.Done, doc.Finished = captureDone, doc.Total, now
+	}
 	if err := s.captures.Insert(ctx, res.CaptureID, doc); err != nil && !errors.Is(err, store.ErrExists) {
 		return res, err
+	}
+	if len(fresh) == 0 {
+		return res, nil
 	}
 	return res, s.rollForward(ctx, f, res.CaptureID, fresh, now)
 }
@@ -121,10 +149,6 @@ func (s *Service) capture(ctx context.Context, f firm.Firm, events []*epcis.Even
 // stay unfinished for ever, and hold up whoever follows the events. The decoder's limits do not see to it, since short names stand
 // for long URIs.
 func fit(f firm.Firm, events []*epcis.Event, raws []store.Item[rawDoc], doc captureDoc, pointer func(*epcis.Event) string) error {
-	fits := func(v any) bool {
-		b, err := json.Marshal(v)
-		return err == nil && len(b) <= store.MaxBody
-	}
 	if !fits(doc) {
 		return fault.New(fault.TooLarge, "capture_too_large", "the event IDs of the document are too long together; send it in parts")
 	}
@@ -139,6 +163,11 @@ func fit(f firm.Firm, events []*epcis.Event, raws []store.Item[rawDoc], doc capt
 		return fault.InvalidFields(bad...)
 	}
 	return nil
+}
+
+func fits(v any) bool {
+	b, err := json.Marshal(v)
+	return err == nil && len(b) <= store.MaxBody
 }
 
 // captureID is the same for the same events of the same firm, so that a repeated capture finds itself.
@@ -244,29 +273,17 @@ func (s *Service) putRaws(ctx context.Context, raws []store.Item[rawDoc]) error 
 
 // rollForward writes the events of a decided capture and marks it as done. It may be repeated.
 func (s *Service) rollForward(ctx context.Context, f firm.Firm, id string, events []*epcis.Event, now time.Time) error {
-	var items []store.Item[eventDoc]
-	for _, e := range events {
-		for _, part := range document(f, e, now) {
-			part.V.Capture = id
-			items = append(items, part)
-		}
-	}
-	if err := s.remember(ctx, items); err != nil {
-		return err
-	}
-	errs, err := s.events.InsertMany(ctx, items)
+	items, err := s.writeEvents(ctx, f, id, events, now)
 	if err != nil {
 		return err
 	}
-	for i, err := range errs {
-		if err != nil && !errors.Is(err, store.ErrExists) {
-			return fmt.Errorf("event %s: %w", items[i].ID, err)
+	_, err = s.captures.Update(ctx, id, func(d *captureDoc) error {
+		if d.State == captureRunning {
+			d.State, d.Stored, d.Done, d.Finished = captureDone, len(d.Raws), d.Total, s.now().UTC().Truncate(time.Millisecond)
 		}
-	}
-	_, err = s.captures.Update(ctx, id, func(d *captureDoc) error { d.State = captureDone; return nil })
-	for _, it := range items {
-		s.chains.touch(it.V.nodes()...)
-	}
+		return nil
+	})
+	s.touch(items)
 	return err
 }
 
@@ -298,25 +315,18 @@ func recoverCaptures(ctx context.Context, captures *store.Collection[captureDoc]
 // storedLimits are for events that were accepted before: all that fits into a document.
 var storedLimits = epcis.Limits{EventBytes: store.MaxBody, Context: store.MaxBody}
 
-// complete rolls a decided capture forward from what is stored of it.
+// complete rolls a decided capture forward from what is stored of it, and sees to one that is a job's.
 func (s *Service) complete(ctx context.Context, d store.Doc[captureDoc]) error {
-	firms, err := s.deps.Firms.GetMany(ctx, []string{d.V.Firm})
+	if d.V.Source != nil {
+		return s.resume(ctx, d)
+	}
+	f, err := s.firmOf(ctx, d.V.Firm)
 	if err != nil {
 		return err
 	}
-	f, ok := firms[d.V.Firm]
-	if !ok {
-		return fmt.Errorf("there is no firm %s", d.V.Firm)
-	}
-	raws, err := s.raws.GetMany(ctx, d.V.Raws)
+	events, err := s.decodeRaws(ctx, d.V.Raws)
 	if err != nil {
 		return err
-	}
-	events := make([]*epcis.Event, len(d.V.Raws))
-	for i, id := range d.V.Raws {
-		if events[i], err = epcis.DecodeEvent(raws[id].V.Event, storedLimits); err != nil {
-			return fmt.Errorf("event %s: %w", id, err)
-		}
 	}
 	return s.rollForward(ctx, f, d.ID, events, d.V.Created)
 }

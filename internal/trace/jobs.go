@@ -51,7 +51,7 @@ func Runners(production *Service, tenants *Sandboxes) map[string]job.Runner {
 			return work(s, ctx, r)
 		}
 	}
-	return map[string]job.Runner{IssueJob: on((*Service).runIssue), VoidJob: on((*Service).runVoid)}
+	return map[string]job.Runner{IssueJob: on((*Service).runIssue), VoidJob: on((*Service).runVoid), CaptureJobKind: on((*Service).runCapture)}
 }
 
 func (s *Service) runIssue(ctx context.Context, r *job.Run) (any, error) {

@@ -39,7 +39,7 @@ func (s *Service) Events(ctx context.Context, r Reader, q *epcis.Query) (EventPa
 	if err != nil {
 		return EventPage{}, err
 	}
-	plans := s.plans(r, q)
+	plans := s.waysTo(r, q)
 	if at.Plan < 0 || at.Plan >= len(plans) {
 		return EventPage{}, errPageToken
 	}
@@ -73,8 +73,8 @@ type plan struct {
 	sorted   bool // the index has the query's order
 }
 
-// plans lists the ways, the same in each page of a query: first by who reads, then by each condition that has an index.
-func (s *Service) plans(r Reader, q *epcis.Query) []plan {
+// waysTo lists the plans, the same in each page of a query: first by who reads, then by each condition that has an index.
+func (s *Service) waysTo(r Reader, q *epcis.Query) []plan {
 	timed := func(index string, span epcis.Span, eq []store.Key) plan {
 		p := plan{index: index, eq: eq, sorted: (index == byRecord) == q.ByRecordTime}
 		if !span.From.IsZero() {

@@ -70,7 +70,7 @@ func (x *Sandboxes) service(ctx context.Context, firm string) (*Service, error) 
 	if err != nil {
 		return nil, fmt.Errorf("trace: the test tenant of %s: %w", firm, err)
 	}
-	d.Engine, d.captures, d.sizes = part, x.captures, tenantSizes
+	d.Engine, d.captures, d.sizes, d.tenant = part, x.captures, tenantSizes, firm
 	d.Hasher = tenantHasher{d.Hasher, "tenant/" + firm + "/"}
 	if d.Sealer != nil {
 		d.Sealer = tenantSealer{d.Sealer, "tenant/" + firm + "/"}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/maypok86/otter/v2"
 
+	"github.com/haisu-trace/haisu/internal/blob"
 	"github.com/haisu-trace/haisu/internal/clock"
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/firm"
@@ -66,13 +67,16 @@ type Deps struct {
 	Notices   Notices   // nil: there are none
 	Exposures Exposures // nil: nobody remembers who scanned what
 	Hasher    Hasher
-	Leaves    Leaves       // nil: steps say nothing of the transparency log
-	Sealer    Sealer       // nil: queries have one page
+	Leaves    Leaves     // nil: steps say nothing of the transparency log
+	Sealer    Sealer     // nil: queries have one page
+	Blobs     blob.Store // with Jobs; nil: no large documents are captured
+	Jobs      Jobs
 	Log       *slog.Logger // may be nil
 	Now       clock.Now
 	// Unattended says that nobody runs RunFlow: whoever asks where goods went follows the events first.
 	Unattended bool
 
+	tenant   string                        // the firm whose test tenant it is; "" in production
 	captures *store.Collection[captureDoc] // those of all test tenants, for one of them
 	sizes    cacheSizes                    // zero: production's
 }
@@ -95,6 +99,7 @@ type Service struct {
 
 	links  *store.Collection[LinkSet]
 	spoken *store.Collection[spokenDoc]
+	plans  *store.Collection[planDoc]
 	deps   Deps
 	now    clock.Now
 	chains *chainCache
@@ -175,6 +180,7 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 		}
 		return err
 	})
+	open(func() (err error) { s.plans, err = store.Open(ctx, deps.Engine, planDef); return err })
 	open(func() (err error) { s.spoken, err = store.Open(ctx, deps.Engine, spokenDef); return err })
 	open(func() (err error) { s.scans, err = store.Open(ctx, deps.Engine, scanDef); return err })
 	open(func() (err error) { s.flows, err = store.Open(ctx, deps.Engine, flowDef); return err })
