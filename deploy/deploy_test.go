@@ -18,12 +18,12 @@ import (
 // settings are all there are.
 var settings = []string{
 	"ADDR", "DATA_DIR", "PUBLIC_URL", "DEMO", "MONGODB_URI", "MEILISEARCH_URL", "MEILISEARCH_API_KEY", "FIREBASE_PROJECT",
-	"GOOGLE_APPLICATION_CREDENTIALS", "FCM_ENDPOINT", "TRUSTED_PROXIES", "KEYS_FILE", "BLOB_URL", "OIDC_ISSUER",
-	"OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "LOG_LEVEL",
+	"GOOGLE_APPLICATION_CREDENTIALS", "FCM_ENDPOINT", "OUTBOUND_ALLOW", "TRUSTED_PROXIES", "KEYS_FILE", "BLOB_URL", "AWS_ACCESS_KEY_ID",
+	"AWS_SECRET_ACCESS_KEY", "AWS_SHARED_CREDENTIALS_FILE", "LABEL_FONT", "OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "LOG_LEVEL",
 }
 
 // mandatory settings of every deployment on MongoDB.
-var mandatory = []string{"ADDR", "DATA_DIR", "PUBLIC_URL", "MONGODB_URI", "KEYS_FILE"}
+var mandatory = []string{"ADDR", "DATA_DIR", "PUBLIC_URL", "MONGODB_URI", "KEYS_FILE", "BLOB_URL"}
 
 // checkSettings holds a deployment's environment to the list: nothing unknown, no demonstration, no fake FCM.
 func checkSettings(t *testing.T, env map[string]string) {

@@ -237,7 +237,7 @@ func TestKubernetesSettings(t *testing.T) {
 	}
 	checkSettings(t, env)
 	checkMandatory(t, env)
-	for _, secret := range []string{"MONGODB_URI", "MEILISEARCH_API_KEY"} {
+	for _, secret := range []string{"MONGODB_URI", "MEILISEARCH_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
 		if env[secret] != "(secret)" {
 			t.Errorf("%s is not a secret", secret)
 		}

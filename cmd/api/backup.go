@@ -18,10 +18,11 @@ import (
 
 // backupStore writes a backup. It may run beside servers of any version: it declares no collection.
 func backupStore(ctx context.Context, args []string, getenv func(string) string, io streams) (err error) {
-	var dir, keysDir string
+	var dir, keysDir, blobsDir string
 	cfg, rest, err := parse("backup", args, getenv, io, func(fs *flag.FlagSet) {
 		fs.StringVar(&dir, "out", "", "directory for the file of data")
 		fs.StringVar(&keysDir, "data-keys", "", "directory for the file of data keys, where the one before is replaced; by default the same")
+		fs.StringVar(&blobsDir, "blobs", "", "directory for uploaded files, where those of the backups before stay; by default blobs in that of -out; '"+backup.None+"' leaves them out")
 	})
 	if err != nil {
 		return err
@@ -32,7 +33,7 @@ func backupStore(ctx context.Context, args []string, getenv func(string) string,
 	if dir == "" {
 		return errors.New("-out: the directory to write to")
 	}
-	keysDir = cmp.Or(keysDir, dir)
+	keysDir, blobsDir = cmp.Or(keysDir, dir), cmp.Or(blobsDir, filepath.Join(dir, "blobs"))
 	box, err := secret.OpenFile(cfg.KeysFile, false)
 	if err != nil {
 		return fmt.Errorf("KEYS_FILE: %w", err)
@@ -62,7 +63,10 @@ func backupStore(ctx context.Context, args []string, getenv func(string) string,
 	wrapped, _ := keys.Manifest.Totals()
 	_, err = fmt.Fprintf(io.out, "%s: %d records of %d collections, %s as %s\n%s: %d data keys; replaces older copies, which should go everywhere\n",
 		data.Path, records, len(data.Manifest.Collections), size(bytes), size(data.Size), keys.Path, wrapped)
-	return err
+	if err != nil || blobsDir == backup.None {
+		return err
+	}
+	return backupBlobs(ctx, cfg, blobsDir, io.out) // after the store, so that what it refers to is there
 }
 
 // restoreStore restores a backup into an empty store, or only verifies it.

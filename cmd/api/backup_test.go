@@ -90,6 +90,9 @@ func TestBackupAndRestore(t *testing.T) {
 	want := scans(t, p, paths)
 	check(t, p.stop())
 	said := p.command("", "backup", "-out", to, "-data-keys", filepath.Join(to, "apart"))
+	if !strings.Contains(said, filepath.Join(to, "blobs")+": 0 new files") {
+		t.Errorf("of uploaded files the backup says %q", said)
+	}
 	if !strings.Contains(said, "records of") || !strings.Contains(said, ".backup: ") || !strings.Contains(said, ".data-keys: ") {
 		t.Errorf("the backup says %q", said)
 	}

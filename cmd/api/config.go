@@ -28,7 +28,7 @@ type config struct {
 	FCMEndpoint    string
 	TrustedProxies []netip.Prefix
 	KeysFile       string
-	BlobDir        string
+	Blobs          blobPlace
 	LabelFont      string // empty: one that the system has
 	OIDCIssuer     string
 	OIDCClient     string
@@ -133,11 +133,22 @@ var settings = []setting{
 		c.KeysFile = v
 		return nil
 	}},
-	{"BLOB_URL", "", "where uploaded files are kept: file:///DIR; by default DATA_DIR/blobs", func(c *config, v string) (err error) {
+	{"BLOB_URL", "", "where uploaded files are kept: s3://BUCKET?endpoint=https://HOST&region=REGION, or file:///DIR, which all replicas must share; by default DATA_DIR/blobs, but not with MongoDB", func(c *config, v string) (err error) {
 		if v != "" {
-			c.BlobDir, err = blobDir(v)
+			c.Blobs, err = parseBlobURL(v) // before the keys, which are added
 		}
 		return err
+	}},
+	{"AWS_ACCESS_KEY_ID", "", "access key for the bucket of BLOB_URL", func(c *config, v string) error { c.Blobs.bucket.AccessKey = v; return nil }},
+	{"AWS_SECRET_ACCESS_KEY", "", "its secret", func(c *config, v string) error { c.Blobs.bucket.SecretKey = v; return nil }},
+	{"AWS_SHARED_CREDENTIALS_FILE", "", "file with both, as the AWS tools write it; its section default counts", func(c *config, v string) error {
+		if v != "" {
+			if _, err := os.Stat(v); err != nil {
+				return errors.New("the file cannot be read")
+			}
+		}
+		c.Blobs.bucket.CredentialsFile = v
+		return nil
 	}},
 	{"LABEL_FONT", "", "TrueType or OpenType file for Chinese text on label sheets; by default Noto Sans CJK or WenQuanYi where the system has it, else the viewer's own font", func(c *config, v string) error {
 		c.LabelFont = v
@@ -222,6 +233,11 @@ func (c *config) combinations() []error {
 	need(c.Credentials == "" || c.FirebaseProj != "", "GOOGLE_APPLICATION_CREDENTIALS: useless without FIREBASE_PROJECT")
 	need(c.FCMEndpoint == "" || c.FirebaseProj != "", "FCM_ENDPOINT: useless without FIREBASE_PROJECT")
 	need(c.MongoURI == "" || c.KeysFile != "", "KEYS_FILE: mandatory with MONGODB_URI, since all replicas need the same keys")
+	b := &c.Blobs.bucket
+	need(c.MongoURI == "" || c.Blobs.dir != "" || b.Bucket != "", "BLOB_URL: mandatory with MONGODB_URI, since all replicas need the same files: s3://…, or file:///… on a file system that they share")
+	need((b.AccessKey == "") == (b.SecretKey == ""), "AWS_SECRET_ACCESS_KEY: goes with AWS_ACCESS_KEY_ID")
+	need(b.AccessKey == "" || b.CredentialsFile == "", "AWS_SHARED_CREDENTIALS_FILE: instead of AWS_ACCESS_KEY_ID, not beside it")
+	need((b.Bucket != "") == (b.AccessKey != "" || b.CredentialsFile != ""), "AWS_ACCESS_KEY_ID: goes with BLOB_URL=s3://…, or AWS_SHARED_CREDENTIALS_FILE does")
 	need((c.OIDCIssuer == "") == (c.OIDCClient == ""), "OIDC_CLIENT_ID: goes with OIDC_ISSUER")
 	need(c.OIDCSecret == "" || c.OIDCIssuer != "", "OIDC_CLIENT_SECRET: useless without OIDC_ISSUER")
 	need(c.OIDCIssuer == "" || strings.HasPrefix(c.OIDCIssuer, "https://") || c.loopback(), "OIDC_ISSUER: must be https, but for a test on a loopback ADDR")
@@ -230,8 +246,8 @@ func (c *config) combinations() []error {
 	if c.KeysFile == "" {
 		c.KeysFile = filepath.Join(c.DataDir, "keys.json")
 	}
-	if c.BlobDir == "" {
-		c.BlobDir = filepath.Join(c.DataDir, "blobs")
+	if c.Blobs.dir == "" && c.Blobs.bucket.Bucket == "" {
+		c.Blobs.dir = filepath.Join(c.DataDir, "blobs")
 	}
 	return bad
 }

@@ -37,6 +37,14 @@ func TestSettingsAreRefusedByName(t *testing.T) {
 		"credentials":      {env: map[string]string{"GOOGLE_APPLICATION_CREDENTIALS": "/does/not/exist", "FIREBASE_PROJECT": "p"}, want: "GOOGLE_APPLICATION_CREDENTIALS: the file"},
 		"FCM endpoint":     {env: map[string]string{"FCM_ENDPOINT": "http://127.0.0.1:1"}, want: "FCM_ENDPOINT: useless"},
 		"proxies":          {env: map[string]string{"TRUSTED_PROXIES": "10.0.0.1, fort"}, want: `TRUSTED_PROXIES: "fort"`},
+		"blob scheme":      {env: map[string]string{"BLOB_URL": "ftp://a/b"}, want: "BLOB_URL: want file:///DIR"},
+		"blob relative":    {env: map[string]string{"BLOB_URL": "file://blobs"}, want: "BLOB_URL: want file:///DIR"},
+		"blob endpoint":    {env: map[string]string{"BLOB_URL": "s3://b?endpoint=s3.example"}, want: "BLOB_URL: endpoint: want"},
+		"blob option":      {env: map[string]string{"BLOB_URL": "s3://b?endpoint=https://s3.example&acl=public"}, want: "BLOB_URL: acl: want"},
+		"blob keys":        {env: map[string]string{"BLOB_URL": "s3://b?endpoint=https://s3.example"}, want: "AWS_ACCESS_KEY_ID: goes with"},
+		"blob secret":      {env: map[string]string{"BLOB_URL": "s3://b?endpoint=https://s3.example", "AWS_ACCESS_KEY_ID": "a"}, want: "AWS_SECRET_ACCESS_KEY: goes with"},
+		"keys for nothing": {env: map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}, want: "AWS_ACCESS_KEY_ID: goes with"},
+		"local files":      {env: map[string]string{"MONGODB_URI": "mongodb://a/h", "KEYS_FILE": "k"}, want: "BLOB_URL: mandatory"},
 		"log level":        {env: map[string]string{"LOG_LEVEL": "loud"}, want: "LOG_LEVEL: want"},
 		"several at once":  {env: map[string]string{"LOG_LEVEL": "loud", "DEMO": "x"}, want: "DEMO: want auto, on or off\nLOG_LEVEL"},
 	} {
@@ -86,6 +94,26 @@ func TestReadmeHasTheTableOfSettings(t *testing.T) {
 		line := "| `" + s.Name + "` | `-" + s.Flag() + "` | " + def + " | " + s.Doc + " |"
 		if !strings.Contains(string(readme), line) {
 			t.Errorf("the README lacks\n%s", line)
+		}
+	}
+}
+
+func TestBlobURL(t *testing.T) {
+	t.Parallel()
+	keys := map[string]string{"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "BLOB_URL": "s3://files?endpoint=http://minio:9000&region=cn-south-1"}
+	c, err := loadFor(t, nil, keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b := c.Blobs.bucket; c.Blobs.dir != "" || b.Bucket != "files" || b.Endpoint != "minio:9000" || !b.Plain || b.Region != "cn-south-1" || b.AccessKey != "id" || b.SecretKey != "secret" {
+		t.Errorf("read as %+v", c.Blobs)
+	}
+	if _, err := openBlobs(t.Context(), c); err != nil {
+		t.Error(err)
+	}
+	for v, want := range map[string]string{"": "data/blobs", "file:///srv/files/": "/srv/files"} {
+		if c, err := loadFor(t, nil, map[string]string{"BLOB_URL": v}); err != nil || c.Blobs.dir != want {
+			t.Errorf("%q is %+v, %v", v, c.Blobs, err)
 		}
 	}
 }

@@ -36,6 +36,8 @@ type fakeGraph struct {
 	mu   sync.Mutex
 	made map[gs1.Ref]gs1.Ref // output → input
 	news []gs1.Ref
+
+	strange bool // the product is a firm's that has no right to its number
 }
 
 func (g *fakeGraph) Descendants(_ context.Context, sc *warning.Scope) ([]gs1.Ref, error) {
@@ -65,7 +67,8 @@ func (g *fakeGraph) Subject(_ context.Context, ref gs1.Ref) (warning.Subject, er
 
 func (g *fakeGraph) Product(_ context.Context, p gs1.GTIN) (*trace.ProductView, error) {
 	if p == gtinA {
-		return &trace.ProductView{Brand: lang.ZhEn("海星", "Sea Star"), Origin: "FR"}, nil
+		own := trace.Fact{Status: trace.ProvClaimed, Own: !g.strange}
+		return &trace.ProductView{Brand: lang.ZhEn("海星", "Sea Star"), Origin: "FR", Facts: trace.ProductFacts{Brand: own, Origin: own}}, nil
 	}
 	return nil, fault.New(fault.NotFound, "product_not_found", "none")
 }
@@ -289,6 +292,18 @@ func TestExactlyThoseConcernedAreToldOnce(t *testing.T) {
 	}
 	b.rounds()
 	b.wantTold("once more")
+}
+
+func TestAStrangersBrandAndOriginSteerNobody(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.graph.strange = true
+	b.holds(b.device("holder"), gtinA, "L1")
+	b.subscribes(b.device("brand"), consumer.Subscription{Kind: consumer.SubBrand, Value: "Sea Star"})
+	b.subscribes(b.device("origin"), consumer.Subscription{Kind: consumer.SubOrigin, Value: "FR"})
+	b.publish(content(warning.Orange, "L1"))
+	b.rounds()
+	b.wantTold("alert", "1 holder holding true")
 }
 
 func TestTheSamePeopleHearOfTheLift(t *testing.T) {

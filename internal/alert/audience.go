@@ -146,7 +146,8 @@ func (a *audience) products(ctx context.Context) error {
 	return nil
 }
 
-// product adds the brand and origin of a product; one that nobody registered has neither brand nor origin.
+// product adds the brand and origin of a product, as far as an authority or whoever may speak for the product says them; one that nobody
+// registered has neither.
 func (a *audience) product(ctx context.Context, g gs1.GTIN) error {
 	p, err := a.s.Graph.Product(ctx, g)
 	if fault.KindOf(err) == fault.NotFound {
@@ -156,11 +157,11 @@ func (a *audience) product(ctx context.Context, g gs1.GTIN) error {
 		return err
 	}
 	for _, tag := range []string{lang.ZhHans, lang.En} {
-		if b := consumer.FoldBrand(p.Brand[tag]); b != "" && !slices.Contains(a.brands, b) {
+		if b := consumer.FoldBrand(p.Brand[tag]); b != "" && p.Facts.Brand.Steers() && !slices.Contains(a.brands, b) {
 			a.brands = append(a.brands, b)
 		}
 	}
-	if p.Origin != "" && !slices.Contains(a.origin, p.Origin) {
+	if p.Origin != "" && p.Facts.Origin.Steers() && !slices.Contains(a.origin, p.Origin) {
 		a.origin = append(a.origin, p.Origin)
 	}
 	return nil

@@ -1398,6 +1398,9 @@ type ExportedReason struct {
 // ExportedSubscription defines model for ExportedSubscription.
 type ExportedSubscription = consumer.Subscription
 
+// Fact Who stands behind one fact: an authority (`verified`), with its document where it has one, a firm (`claimed`), or nobody (`missing`, and then nothing else is here).
+type Fact = trace.Fact
+
 // FiledContact defines model for FiledContact.
 type FiledContact = casefile.Contact
 
@@ -1938,6 +1941,9 @@ type LoginCode = string
 // Example: L24A1
 type Lot = string
 
+// LotFacts Who stands behind each fact of a lot. In the answer to a scan a declaration or inspection is also verified where an authority's own trace event of the lot names the same number.
+type LotFacts = trace.LotFacts
+
 // LotInput What a firm says about a lot.
 type LotInput struct {
 	// Declaration Customs declaration number. 报关单号。
@@ -2143,6 +2149,9 @@ type PrintList struct {
 
 // PrintedLot A lot as a package shows it, which need not be a GS1 lot.
 type PrintedLot = string
+
+// ProductFacts Who stands behind each fact of a product.
+type ProductFacts = trace.ProductFacts
 
 // ProductInput What a firm says about a product. At least one language of `name` is needed.
 type ProductInput struct {

@@ -83,11 +83,20 @@ var productView = trace.ProductView{
 	GTIN: formulaGTIN.String(), Name: product.Name, Brand: product.Brand, Category: product.Category, Origin: product.Origin, Net: product.Net,
 	Description: product.Description, LotHint: product.LotHint, Provenance: trace.ProvClaimed, Updated: now,
 	Sellers: []trace.FirmName{{ID: seller.ID, Name: seller.Name, Kind: seller.Kind}},
+	Facts:   trace.ProductFacts{Name: claimed, Brand: claimed, Category: claimed, Origin: claimed, Net: claimed},
 }
+
+var (
+	claimed  = trace.Fact{Status: trace.ProvClaimed, By: seller.ID, Own: true}
+	verified = trace.Fact{
+		Status: trace.ProvVerified, By: "yangpu-customs", Name: lang.ZhEn("洋浦海关", "Yangpu Customs"), Document: "641020260000012345", Date: "2026-01-29",
+	}
+)
 
 var lotView = trace.LotView{
 	GTIN: formulaGTIN.String(), Lot: formulaLot, Produced: "2025-11-03", Expires: "2027-11-02", Quantity: 1200,
 	Declaration: "641020260000012345", Inspection: "460000126000123", Provenance: trace.ProvClaimed, Updated: now, Sellers: productView.Sellers,
+	Facts: trace.LotFacts{Produced: claimed, Expires: claimed, Quantity: claimed, Declaration: verified, Inspection: claimed},
 }
 
 func answer(req trace.ScanRequest, asked trace.Asked) *trace.Answer {

@@ -201,7 +201,7 @@ func (s *Service) readLot(ctx context.Context, c *chain, ref gs1.Ref) error {
 	if err := w.run(ctx, node(ref)); err != nil {
 		return err
 	}
-	return s.finish(ctx, c, w)
+	return s.finish(ctx, c, w, true)
 }
 
 func (s *Service) readUnit(ctx context.Context, c *chain, ref gs1.Ref) error {
@@ -237,16 +237,19 @@ func (s *Service) readUnit(ctx context.Context, c *chain, ref gs1.Ref) error {
 		return nil
 	}
 	w.merge(up.history)
-	return s.finish(ctx, c, w)
+	return s.finish(ctx, c, w, false)
 }
 
-// finish orders the facts and renders the steps.
-func (s *Service) finish(ctx context.Context, c *chain, w *walk) error {
+// finish orders the facts and renders the steps. fresh says that c.lot was read for c, and is shared with no other chain yet.
+func (s *Service) finish(ctx context.Context, c *chain, w *walk, fresh bool) error {
 	c.history = w.facts
 	slices.SortStableFunc(c.history, func(a, b fact) int { return a.Time.Compare(b.Time) })
 	firms, places, err := s.names(ctx, c.history)
 	if err != nil {
 		return err
+	}
+	if fresh && c.lot != nil {
+		c.lot.confirm(c.history, firms)
 	}
 	c.zh = render(c, firms, places, lang.ZhHans)
 	c.en = render(c, firms, places, lang.En)

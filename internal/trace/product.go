@@ -118,10 +118,19 @@ func (s *Service) Product(ctx context.Context, g gs1.GTIN) (*ProductView, error)
 		return nil, err
 	}
 	byAuthority(page.Items, firms, g, func(p Product) string { return p.Firm })
-	v := &ProductView{GTIN: string(g), Name: lang.Text{}, Provenance: provenance(firms[page.Items[0].V.Firm])}
+	v := &ProductView{GTIN: string(g), Name: lang.Text{}, Facts: ProductFacts{missing, missing, missing, missing, missing}}
 	for _, d := range page.Items {
 		p := d.V
-		v.Name, v.Brand = merge(v.Name, p.Name), merge(v.Brand, p.Brand)
+		by := toldBy(p.Firm, firms[p.Firm], g, p.Updated)
+		if p.Brand.In(lang.ZhHans) != "" && (v.Facts.Brand.Status == ProvMissing || v.Facts.Brand.weight() == by.weight()) {
+			v.Brand = merge(v.Brand, p.Brand) // but not into another language of what counts more
+			v.Facts.Brand.take(true, by)
+		}
+		v.Facts.Name.take(true, by)
+		v.Facts.Category.take(p.Category != "", by)
+		v.Facts.Origin.take(p.Origin != "", by)
+		v.Facts.Net.take(p.Net != "", by)
+		v.Name = merge(v.Name, p.Name)
 		v.Description, v.LotHint = merge(v.Description, p.Description), merge(v.LotHint, p.LotHint)
 		v.Category = cmp.Or(v.Category, p.Category)
 		v.Origin = cmp.Or(v.Origin, p.Origin)
@@ -129,6 +138,7 @@ func (s *Service) Product(ctx context.Context, g gs1.GTIN) (*ProductView, error)
 		v.Sellers = append(v.Sellers, firmName(p.Firm, firms[p.Firm]))
 		v.Updated = later(v.Updated, p.Updated)
 	}
+	v.settle()
 	return v, nil
 }
 
@@ -146,9 +156,15 @@ func (s *Service) Lot(ctx context.Context, g gs1.GTIN, lot string) (*LotView, er
 		return nil, err
 	}
 	byAuthority(page.Items, firms, g, func(l Lot) string { return l.Firm })
-	v := &LotView{GTIN: string(g), Lot: lot, Provenance: provenance(firms[page.Items[0].V.Firm])}
+	v := &LotView{GTIN: string(g), Lot: lot, Facts: LotFacts{missing, missing, missing, missing, missing}}
 	for _, d := range page.Items {
 		l := d.V
+		by := toldBy(l.Firm, firms[l.Firm], g, l.Updated)
+		v.Facts.Produced.take(l.Produced != "", by)
+		v.Facts.Expires.take(l.Expires != "", by)
+		v.Facts.Quantity.take(l.Quantity != 0, by)
+		v.Facts.Declaration.take(l.Declaration != "", by)
+		v.Facts.Inspection.take(l.Inspection != "", by)
 		v.Produced = cmp.Or(v.Produced, l.Produced)
 		if speaksFor(firms[l.Firm], g) {
 			v.vouched = cmp.Or(v.vouched, l.Produced)
@@ -160,6 +176,7 @@ func (s *Service) Lot(ctx context.Context, g gs1.GTIN, lot string) (*LotView, er
 		v.Sellers = append(v.Sellers, firmName(l.Firm, firms[l.Firm]))
 		v.Updated = later(v.Updated, l.Updated)
 	}
+	v.settle()
 	return v, nil
 }
 

@@ -197,8 +197,10 @@ type ProductView struct {
 	Description lang.Text  `json:"description,omitempty"`
 	LotHint     lang.Text  `json:"lot_hint,omitempty"`
 	Sellers     []FirmName `json:"sellers"`
-	Provenance  string     `json:"provenance"`
+	Provenance  string     `json:"provenance"` // of all facts together
 	Updated     time.Time  `json:"updated"`
+
+	Facts ProductFacts `json:"facts"`
 }
 
 // LotView is the public view of a lot, merged over the firms that handle it.
@@ -211,8 +213,10 @@ type LotView struct {
 	Declaration string     `json:"declaration,omitempty"`
 	Inspection  string     `json:"inspection,omitempty"`
 	Sellers     []FirmName `json:"sellers"`
-	Provenance  string     `json:"provenance"`
+	Provenance  string     `json:"provenance"` // of all facts together
 	Updated     time.Time  `json:"updated"`
+
+	Facts LotFacts `json:"facts"`
 
 	vouched string // the production date, if who may speak for the product says it: no other clears a warning
 }

@@ -195,7 +195,10 @@ func baseAnswer(tag string) *trace.Answer {
 		Product: &trace.ProductView{
 			GTIN: "08716200691239", Name: lang.ZhEn("荷蓝婴儿配方奶粉（0–6 月龄，1 段）", "Hollandsche Infant Formula, Stage 1 (0–6 months)"),
 			Brand: lang.ZhEn("荷蓝", "Hollandsche"), Category: "infant_formula", Origin: "NL", Net: "800 g", Provenance: trace.ProvClaimed,
-			LotHint:     lang.ZhEn("罐底喷码第二行", "Second line printed on the bottom of the tin"),
+			LotHint: lang.ZhEn("罐底喷码第二行", "Second line printed on the bottom of the tin"),
+			Facts: trace.ProductFacts{
+				Name: said("f-1"), Brand: said("f-1"), Category: said("f-1"), Origin: said("f-1"), Net: said("f-2"),
+			},
 			Description: lang.ZhEn("以荷兰北部牧场的鲜乳为原料。", ""),
 			Sellers: []trace.FirmName{
 				{ID: "f-1", Name: lang.ZhEn("荷蓝乳业有限公司", "Hollandsche Zuivel B.V.")},
@@ -204,7 +207,13 @@ func baseAnswer(tag string) *trace.Answer {
 		},
 		Lot: &trace.LotView{
 			GTIN: "08716200691239", Lot: "NL26A04", Produced: "2026-01-04", Expires: "2028-01-03", Quantity: 24000,
-			Declaration: "640120261000012345", Inspection: "460100126000123001", Provenance: trace.ProvVerified,
+			Declaration: "640120261000012345", Inspection: "460100126000123001", Provenance: trace.ProvClaimed,
+			Facts: trace.LotFacts{
+				Produced: said("f-2"), Expires: said("f-2"), Quantity: said("f-2"), Inspection: said("f-2"),
+				Declaration: trace.Fact{
+					Status: trace.ProvVerified, By: "yangpu-customs", Name: lang.ZhEn("洋浦海关", "Yangpu Customs"), Document: "640120261000012345", Date: "2026-01-29",
+				},
+			},
 			Sellers: []trace.FirmName{{ID: "f-2", Name: lang.ZhEn("海南椰湾免税品经营有限公司", "Hainan Coconut Bay Duty Free Co., Ltd.")}},
 		},
 		Chain: chainSteps(tag),
@@ -214,6 +223,9 @@ func baseAnswer(tag string) *trace.Answer {
 		},
 	}
 }
+
+// said is a firm's claim.
+func said(firm string) trace.Fact { return trace.Fact{Status: trace.ProvClaimed, By: firm} }
 
 // chainSteps are ten steps, with each mark among them.
 func chainSteps(tag string) []trace.Step {

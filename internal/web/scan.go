@@ -60,6 +60,9 @@ type fact struct {
 	Label string
 	Value spoken
 	Code  bool // a number to be compared with the package
+
+	Mark template.HTML // who stands behind it; "" where the fact needs nobody, such as the code itself
+	By   string
 }
 
 type stepView struct {
@@ -263,20 +266,53 @@ func sellers(tag string, firms []trace.FirmName) spoken {
 }
 
 func newCard(tag, provenance string, facts []fact) *cardView {
-	facts = slices.DeleteFunc(facts, func(f fact) bool { return f.Value.Text == "" })
+	facts = slices.DeleteFunc(facts, func(f fact) bool { return f.Value.Text == "" && f.Mark == "" })
 	for i := range facts {
 		facts[i].Label = words[facts[i].Label].in(tag)
 	}
 	return &cardView{Mark: mark(tag, provenance), Facts: facts}
 }
 
+// told marks a fact with who stands behind it. A fact that is missing is shown as such if it is one that shoppers look for.
+func (f fact) told(tag string, by trace.Fact, firms []trace.FirmName, expected bool) fact {
+	if f.Value.Text == "" && !expected {
+		return f
+	}
+	if f.Value.Text == "" {
+		by = trace.Fact{Status: trace.ProvMissing}
+	}
+	f.Mark, f.By = mark(tag, by.Status), whoSaid(tag, by, firms)
+	return f
+}
+
+// whoSaid names who stands behind a fact: an authority with its document and date, or a firm.
+func whoSaid(tag string, by trace.Fact, firms []trace.FirmName) string {
+	switch by.Status {
+	case trace.ProvVerified:
+		parts := []string{clean(by.Name.In(tag))}
+		if by.Document != "" {
+			parts = append(parts, words["chain.doc"].in(tag)+" "+clean(by.Document))
+		}
+		parts = append(parts, day(tag, by.Date))
+		return join(tag, slices.DeleteFunc(parts, func(p string) bool { return p == "" }), len(parts))
+	case trace.ProvClaimed:
+		for _, f := range firms {
+			if f.ID == by.By {
+				return clean(f.Name.In(tag))
+			}
+		}
+	}
+	return ""
+}
+
 func productCard(tag string, p *trace.ProductView) *cardView {
+	told := func(f fact, by trace.Fact, expected bool) fact { return f.told(tag, by, p.Sellers, expected) }
 	return newCard(tag, p.Provenance, []fact{
-		{Label: "name", Value: speak(tag, p.Name)},
-		{Label: "product_brand", Value: speak(tag, p.Brand)},
-		{Label: "net", Value: spoken{Text: clean(p.Net)}},
-		{Label: "category", Value: spoken{Text: categoryName(tag, p.Category)}},
-		{Label: "origin", Value: spoken{Text: country(tag, p.Origin)}},
+		told(fact{Label: "name", Value: speak(tag, p.Name)}, p.Facts.Name, true),
+		told(fact{Label: "product_brand", Value: speak(tag, p.Brand)}, p.Facts.Brand, true),
+		told(fact{Label: "net", Value: spoken{Text: clean(p.Net)}}, p.Facts.Net, false),
+		told(fact{Label: "category", Value: spoken{Text: categoryName(tag, p.Category)}}, p.Facts.Category, false),
+		told(fact{Label: "origin", Value: spoken{Text: country(tag, p.Origin)}}, p.Facts.Origin, true),
 		{Label: "gtin", Value: spoken{Text: clean(p.GTIN)}, Code: true},
 		{Label: "sellers", Value: sellers(tag, p.Sellers)},
 		{Label: "lot_hint", Value: speak(tag, p.LotHint)},
@@ -288,13 +324,14 @@ func lotCard(tag string, l *trace.LotView) *cardView {
 	if l.Quantity > 0 {
 		quantity = thousands(l.Quantity)
 	}
+	told := func(f fact, by trace.Fact, expected bool) fact { return f.told(tag, by, l.Sellers, expected) }
 	return newCard(tag, l.Provenance, []fact{
 		{Label: "lot", Value: spoken{Text: clean(l.Lot)}, Code: true},
-		{Label: "produced", Value: spoken{Text: day(tag, l.Produced)}},
-		{Label: "expires", Value: spoken{Text: day(tag, l.Expires)}},
-		{Label: "quantity", Value: spoken{Text: quantity}},
-		{Label: "declaration", Value: spoken{Text: clean(l.Declaration)}, Code: true},
-		{Label: "inspection", Value: spoken{Text: clean(l.Inspection)}, Code: true},
+		told(fact{Label: "produced", Value: spoken{Text: day(tag, l.Produced)}}, l.Facts.Produced, true),
+		told(fact{Label: "expires", Value: spoken{Text: day(tag, l.Expires)}}, l.Facts.Expires, true),
+		told(fact{Label: "quantity", Value: spoken{Text: quantity}}, l.Facts.Quantity, false),
+		told(fact{Label: "declaration", Value: spoken{Text: clean(l.Declaration)}, Code: true}, l.Facts.Declaration, true),
+		told(fact{Label: "inspection", Value: spoken{Text: clean(l.Inspection)}, Code: true}, l.Facts.Inspection, true),
 		{Label: "sellers", Value: sellers(tag, l.Sellers)},
 	})
 }
