@@ -175,7 +175,7 @@ func TestLoadThatDied(t *testing.T) {
 	must(t, err)
 	defer func() { must(t, eng.Close()) }()
 	tomorrow := func() time.Time { return noon.AddDate(0, 0, 1) }
-	for _, writes := range []int64{60, 150, 300, 500, 700} {
+	for _, writes := range []int64{60, 150, 300, 400, 500} {
 		b := open(t, eng, box)
 		dying := &mortal{Engine: eng}
 		dying.left.Store(1 << 40)

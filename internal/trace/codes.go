@@ -140,7 +140,7 @@ func (s *Service) VoidUnit(ctx context.Context, f firm.Firm, g gs1.GTIN, serial 
 		if u.State == UnitVoid {
 			return errNoChange
 		}
-		u.void(v)
+		void(u, v)
 		return nil
 	})
 	switch {
@@ -158,7 +158,8 @@ func (s *Service) VoidUnit(ctx context.Context, f firm.Firm, g gs1.GTIN, serial 
 // errNoChange stops an update that would change nothing.
 var errNoChange = errors.New("trace: nothing to change")
 
-func (u *Unit) void(v Voiding) {
+// void makes a unit void.
+func void(u *Unit, v Voiding) {
 	v.At, v.Reason = v.At.UTC().Truncate(time.Millisecond), strings.TrimSpace(v.Reason)
 	u.State, u.Voided = UnitVoid, &v
 }

@@ -23,7 +23,7 @@ func (s *Service) voidPart(ctx context.Context, b Batch, part Span, v Voiding) e
 				if u.State == UnitVoid {
 					return errNoChange
 				}
-				u.void(v)
+				void(u, v)
 				return nil
 			})
 			switch {
