@@ -285,6 +285,66 @@ func (e ComplaintStep) Valid() bool {
 	}
 }
 
+// Defines values for ContradictionCode.
+const (
+	ContradictionCodeDutyFreeResold        ContradictionCode = "duty_free_resold"
+	ContradictionCodeImpossibleTravel      ContradictionCode = "impossible_travel"
+	ContradictionCodeMovedAfterEnd         ContradictionCode = "moved_after_end"
+	ContradictionCodeReceivedBeforeShipped ContradictionCode = "received_before_shipped"
+	ContradictionCodeSoldTwice             ContradictionCode = "sold_twice"
+	ContradictionCodeTwoContainersAtOnce   ContradictionCode = "two_containers_at_once"
+	ContradictionCodeTwoPlacesAtOnce       ContradictionCode = "two_places_at_once"
+	ContradictionCodeUsedAfterExpiry       ContradictionCode = "used_after_expiry"
+	ContradictionCodeUsedAfterRecall       ContradictionCode = "used_after_recall"
+)
+
+// Valid indicates whether the value is a known member of the ContradictionCode enum.
+func (e ContradictionCode) Valid() bool {
+	switch e {
+	case ContradictionCodeDutyFreeResold:
+		return true
+	case ContradictionCodeImpossibleTravel:
+		return true
+	case ContradictionCodeMovedAfterEnd:
+		return true
+	case ContradictionCodeReceivedBeforeShipped:
+		return true
+	case ContradictionCodeSoldTwice:
+		return true
+	case ContradictionCodeTwoContainersAtOnce:
+		return true
+	case ContradictionCodeTwoPlacesAtOnce:
+		return true
+	case ContradictionCodeUsedAfterExpiry:
+		return true
+	case ContradictionCodeUsedAfterRecall:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ContradictionGrade.
+const (
+	ContradictionGradeDoubt   ContradictionGrade = "doubt"
+	ContradictionGradeRecord  ContradictionGrade = "record"
+	ContradictionGradeSerious ContradictionGrade = "serious"
+)
+
+// Valid indicates whether the value is a known member of the ContradictionGrade enum.
+func (e ContradictionGrade) Valid() bool {
+	switch e {
+	case ContradictionGradeDoubt:
+		return true
+	case ContradictionGradeRecord:
+		return true
+	case ContradictionGradeSerious:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CutReason.
 const (
 	CutReasonAncestors  CutReason = "ancestors"
@@ -1225,6 +1285,23 @@ type ConfirmationInput struct {
 
 // Contact Who files and how to reach them. Encrypted field by field. 联系方式加密保存。
 type Contact = casefile.Contact
+
+// Contradiction Two events that cannot both be right, or one that its unit's dates or recall forbid.
+type Contradiction = trace.Contradiction
+
+// ContradictionCode defines model for ContradictionCode.
+type ContradictionCode string
+
+// ContradictionGrade By how hard it is to explain by a slip: `record` most likely one; `doubt` somebody should look; `serious` an officer should.
+type ContradictionGrade string
+
+// ContradictionList defines model for ContradictionList.
+type ContradictionList struct {
+	Items []Contradiction `json:"items"`
+
+	// More There are more than are listed.
+	More bool `json:"more"`
+}
 
 // Country ISO 3166-1 alpha-2.
 //
@@ -3299,6 +3376,12 @@ type GetUnitAncestorsParams struct {
 	At AtTime `form:"at,omitempty" json:"at,omitempty,omitzero"`
 }
 
+// GetUnitContradictionsParams defines parameters for GetUnitContradictions.
+type GetUnitContradictionsParams struct {
+	// AcceptLanguage The languages that the reader prefers (RFC 9110, 12.5.4).
+	AcceptLanguage AcceptLanguage `json:"Accept-Language,omitempty,omitzero"`
+}
+
 // GetUnitDescendantsParams defines parameters for GetUnitDescendants.
 type GetUnitDescendantsParams struct {
 	// At Event time up to which events count; without it, the present.
@@ -3763,6 +3846,9 @@ type ServerInterface interface {
 	// GetUnitAncestors What a unit was made of
 	// (GET /v1/trace/{gtin}/units/{serial}/ancestors)
 	GetUnitAncestors(c *fiber.Ctx, gtin GtinPath, serial SerialPath, params GetUnitAncestorsParams) error
+	// GetUnitContradictions What cannot be in what was reported of a unit
+	// (GET /v1/trace/{gtin}/units/{serial}/contradictions)
+	GetUnitContradictions(c *fiber.Ctx, gtin GtinPath, serial SerialPath, params GetUnitContradictionsParams) error
 	// GetUnitDescendants Where a unit went
 	// (GET /v1/trace/{gtin}/units/{serial}/descendants)
 	GetUnitDescendants(c *fiber.Ctx, gtin GtinPath, serial SerialPath, params GetUnitDescendantsParams) error
@@ -7580,6 +7666,65 @@ func (siw *ServerInterfaceWrapper) GetUnitAncestors(c *fiber.Ctx) error {
 	return handler(c)
 }
 
+// GetUnitContradictions operation middleware
+func (siw *ServerInterfaceWrapper) GetUnitContradictions(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// ------------- Path parameter "serial" -------------
+	var serial SerialPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "serial", c.Params("serial"), &serial, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter serial: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetUnitContradictionsParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Accept-Language" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Accept-Language")]; found {
+		var AcceptLanguage AcceptLanguage
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Accept-Language, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Accept-Language", valueList[0], &AcceptLanguage, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Accept-Language: %w", err).Error())
+		}
+
+		params.AcceptLanguage = AcceptLanguage
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetUnitContradictions(c, gtin, serial, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // GetUnitDescendants operation middleware
 func (siw *ServerInterfaceWrapper) GetUnitDescendants(c *fiber.Ctx) error {
 
@@ -8537,6 +8682,8 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 	router.Get(options.BaseURL+"/v1/trace/:gtin/:lot/descendants", wrapper.GetLotDescendants)
 
 	router.Get(options.BaseURL+"/v1/trace/:gtin/units/:serial/ancestors", wrapper.GetUnitAncestors)
+
+	router.Get(options.BaseURL+"/v1/trace/:gtin/units/:serial/contradictions", wrapper.GetUnitContradictions)
 
 	router.Get(options.BaseURL+"/v1/trace/:gtin/units/:serial/descendants", wrapper.GetUnitDescendants)
 
@@ -10146,6 +10293,25 @@ func (response GetUnitAncestors200JSONResponse) VisitGetUnitAncestorsResponse(ct
 	return ctx.JSON(&response)
 }
 
+type GetUnitContradictionsRequestObject struct {
+	Gtin   GtinPath   `json:"gtin"`
+	Serial SerialPath `json:"serial"`
+	Params GetUnitContradictionsParams
+}
+
+type GetUnitContradictionsResponseObject interface {
+	VisitGetUnitContradictionsResponse(ctx *fiber.Ctx) error
+}
+
+type GetUnitContradictions200JSONResponse ContradictionList
+
+func (response GetUnitContradictions200JSONResponse) VisitGetUnitContradictionsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
 type GetUnitDescendantsRequestObject struct {
 	Gtin   GtinPath   `json:"gtin"`
 	Serial SerialPath `json:"serial"`
@@ -10659,6 +10825,9 @@ type StrictServerInterface interface {
 	// GetUnitAncestors What a unit was made of
 	// (GET /v1/trace/{gtin}/units/{serial}/ancestors)
 	GetUnitAncestors(ctx context.Context, request GetUnitAncestorsRequestObject) (GetUnitAncestorsResponseObject, error)
+	// GetUnitContradictions What cannot be in what was reported of a unit
+	// (GET /v1/trace/{gtin}/units/{serial}/contradictions)
+	GetUnitContradictions(ctx context.Context, request GetUnitContradictionsRequestObject) (GetUnitContradictionsResponseObject, error)
 	// GetUnitDescendants Where a unit went
 	// (GET /v1/trace/{gtin}/units/{serial}/descendants)
 	GetUnitDescendants(ctx context.Context, request GetUnitDescendantsRequestObject) (GetUnitDescendantsResponseObject, error)
@@ -13323,6 +13492,35 @@ func (sh *strictHandler) GetUnitAncestors(ctx *fiber.Ctx, gtin GtinPath, serial 
 		return err
 	} else if validResponse, ok := response.(GetUnitAncestorsResponseObject); ok {
 		if err := validResponse.VisitGetUnitAncestorsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetUnitContradictions operation middleware
+func (sh *strictHandler) GetUnitContradictions(ctx *fiber.Ctx, gtin GtinPath, serial SerialPath, params GetUnitContradictionsParams) error {
+	var request GetUnitContradictionsRequestObject
+
+	request.Gtin = gtin
+	request.Serial = serial
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUnitContradictions(ctx.UserContext(), request.(GetUnitContradictionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUnitContradictions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetUnitContradictionsResponseObject); ok {
+		if err := validResponse.VisitGetUnitContradictionsResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {
