@@ -133,6 +133,13 @@ func TestBackupAndRestore(t *testing.T) {
 		}
 	}
 	original, restored := storeContent(t, dir), storeContent(t, data)
+	// The log knows that it was restored, and begins a new origin when it is opened.
+	const state = "ledger_state log"
+	if was := restored[state]; !strings.Contains(was, `,"restored":true`) || strings.Replace(was, `,"restored":true`, "", 1) != original[state] {
+		t.Errorf("the state of the transparency log is restored as %s", was)
+	}
+	delete(original, state)
+	delete(restored, state)
 	if !maps.Equal(original, restored) || len(original) < 3000 {
 		t.Errorf("%d records, restored %d", len(original), len(restored))
 		for _, id := range slices.Sorted(maps.Keys(original)) {
@@ -149,6 +156,9 @@ func TestBackupAndRestore(t *testing.T) {
 	list := "/v1/warnings?limit=50"
 	if got := again.do(nil, "GET", list, inEnglish, nil, 200).json(t); len(at(t, got, "items").([]any)) < 10 {
 		t.Errorf("the restored server lists %v", got)
+	}
+	if got := again.do(nil, "GET", "/v1/ledger", nil, nil, 200).json(t); len(at(t, got, "before").([]any)) != 1 {
+		t.Errorf("the restored server's log has the old origin: %v", got)
 	}
 	check(t, again.stop())
 	second.fails(restore, "not empty")

@@ -32,7 +32,8 @@ var commands = map[string]command{
 	"keys rotate":        keysCommand("rotate", rotateKeys),
 	"keys rewrap":        keysCommand("rewrap", rewrapKeys),
 	"keys retire":        keysCommand("retire", retireKeys),
-	"verify":             verifyTrail,
+	"verify":             verify,
+	"ledger new-origin":  newOrigin,
 	"backup":             backupStore,
 	"restore":            restoreStore,
 }

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/haisu-trace/haisu/internal/tracing"
@@ -35,6 +36,7 @@ type config struct {
 	OIDCIssuer     string
 	OIDCClient     string
 	OIDCSecret     string
+	Witnesses      []string // addresses that each checkpoint of the transparency log is sent to
 	Outbound       []string // hosts beside those that other settings name
 	LogLevel       slog.Level
 
@@ -172,6 +174,21 @@ var settings = []setting{
 		c.TraceRatio, err = ratio(v)
 		return err
 	}},
+	{"LEDGER_WITNESS_URLS", "", "where checkpoints of the transparency log are posted to, at most one a minute each: https URLs, separated by commas; what nobody outside holds proves nothing", func(c *config, v string) error {
+		for part := range strings.SplitSeq(v, ",") {
+			if part = strings.TrimSpace(part); part == "" {
+				continue
+			}
+			u, err := url.Parse(part)
+			if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+				return fmt.Errorf("%q is no https URL", part)
+			}
+			if !slices.Contains(c.Witnesses, part) {
+				c.Witnesses = append(c.Witnesses, part)
+			}
+		}
+		return nil
+	}},
 	{"LOG_LEVEL", "info", "debug, info, warn or error", func(c *config, v string) error {
 		levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 		l, ok := levels[v]
@@ -272,9 +289,10 @@ func (c *config) loopback() bool {
 	if err != nil {
 		return false
 	}
-	if host == "localhost" {
-		return true
-	}
+	return loopback(host)
+}
+
+func loopback(host string) bool {
 	a, err := netip.ParseAddr(host)
-	return err == nil && a.IsLoopback()
+	return host == "localhost" || err == nil && a.IsLoopback()
 }

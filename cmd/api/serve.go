@@ -15,6 +15,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/alert"
 	"github.com/haisu-trace/haisu/internal/blob/disk"
 	"github.com/haisu-trace/haisu/internal/httpapi"
+	"github.com/haisu-trace/haisu/internal/ledger"
 	"github.com/haisu-trace/haisu/internal/searchsync"
 	"github.com/haisu-trace/haisu/internal/store"
 	"github.com/haisu-trace/haisu/internal/web"
@@ -87,14 +88,18 @@ func runServe(ctx context.Context, args []string, getenv func(string) string, io
 		printFirst(io.out, publicURL, first)
 	}
 	log.Info("serving", "addr", ln.Addr().String(), "public_url", publicURL, "version", version())
-	return a.work(ctx, server, guard, ln, alerts, sync)
+	holders, err := a.openHolders()
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	return a.work(ctx, server, guard, ln, alerts, sync, holders)
 }
 
 // work serves and runs the background work until ctx ends or any of it fails.
-func (a *app) work(ctx context.Context, server *fiber.App, guard *httpapi.Guard, ln net.Listener, alerts *alert.Service, sync *searchsync.Syncer) error {
+func (a *app) work(ctx context.Context, server *fiber.App, guard *httpapi.Guard, ln net.Listener, alerts *alert.Service, sync *searchsync.Syncer, holders *ledger.Holders) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, run := range []func(context.Context) error{
-		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.sandboxes.RunRecovery, a.approvals.Run, a.access.Run, a.bodies.Run, a.jobs.Run, a.sweep, guard.Run,
+		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.sandboxes.RunRecovery, a.approvals.Run, a.access.Run, a.bodies.Run, a.jobs.Run, a.sweep, guard.Run, a.ledger.Run, holders.Run,
 		func(ctx context.Context) error { return a.box.Run(ctx, a.log) },
 		func(ctx context.Context) error { return a.trace.RunFlow(ctx, a.leases) },
 	} {
@@ -151,7 +156,7 @@ func (a *app) server(ctx context.Context, publicURL string, guard *httpapi.Guard
 			Sandbox: a.sandbox,
 			Desk:    a.warnings, Press: press.NewDesk(a.warnings, a.approvals), Approvals: a.approvals, Warnings: a.warnings, Notices: a.notices,
 			Finder: finder, Devices: a.consumers, DeviceData: a.consumers, Holdings: a.consumers, Inbox: alerts,
-			Complaints: a.cases, CaseData: a.cases, Cases: a.cases, Imports: a.imports, Ready: a.ready,
+			Complaints: a.cases, CaseData: a.cases, Cases: a.cases, Imports: a.imports, Ledger: a.ledger, Proofs: a.ledger, Tiles: a.ledger, Ready: a.ready,
 		},
 	})
 }

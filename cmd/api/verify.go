@@ -15,21 +15,40 @@ import (
 )
 
 // verifyFlags are what 'api verify' is asked for: files, or "".
-type verifyFlags struct{ checkpoint, write, export string }
+type verifyFlags struct {
+	checkpoint, write, export string
+	log                       logFlags
+}
 
-// verifyTrail checks the audit trail of the store, or an exported one, and fails if it is not what was written.
-func verifyTrail(ctx context.Context, args []string, getenv func(string) string, io streams) error {
+// verify checks the audit trail and the transparency log of the store, an exported trail, or a server's log, and fails if they are not
+// what was written.
+func verify(ctx context.Context, args []string, getenv func(string) string, io streams) error {
 	var f verifyFlags
 	cfg, rest, err := parse("verify", args, getenv, io, func(fs *flag.FlagSet) {
-		fs.StringVar(&f.checkpoint, "checkpoint", "", "file with a checkpoint that was kept: the trail must still have its entry")
-		fs.StringVar(&f.write, "write-checkpoint", "", "file to write a checkpoint to when the trail is in order; keep it away from the database")
-		fs.StringVar(&f.export, "export", "", "check this exported file instead of the store; needs neither store nor keys")
+		fs.StringVar(&f.checkpoint, "checkpoint", "", "file with a checkpoint of the audit trail that was kept: the trail must still have its entry")
+		fs.StringVar(&f.write, "write-checkpoint", "", "file to write a checkpoint of the audit trail to when it is in order; keep it away from the database")
+		fs.StringVar(&f.export, "export", "", "check this exported audit trail instead of the store; needs neither store nor keys")
+		fs.StringVar(&f.log.against, "against", "", "file with a checkpoint of the transparency log that was kept: the log must still begin with its leaves")
+		fs.StringVar(&f.log.url, "url", "", "check the transparency log of this server over HTTP instead of the store; needs neither store nor keys")
+		fs.StringVar(&f.log.key, "key", "", "with -url: the log's verifier key; by default the one that the server tells")
 	})
 	if err != nil {
 		return err
 	}
 	if err := want(rest, 0, "no argument"); err != nil {
 		return err
+	}
+	if f.log.url != "" {
+		if f.checkpoint != "" || f.write != "" || f.export != "" {
+			return errNotBoth
+		}
+		return verifyRemote(ctx, f.log, io)
+	}
+	if f.log.key != "" {
+		return errors.New("-key goes with -url: the store has its own")
+	}
+	if f.export != "" && f.log.against != "" {
+		return errors.New("-against is for the transparency log; for the audit trail it is -checkpoint")
 	}
 	if f.export != "" && f.write != "" {
 		return errors.New("-write-checkpoint is for the store: a checkpoint of an export is its last line")
@@ -41,28 +60,33 @@ func verifyTrail(ctx context.Context, args []string, getenv func(string) string,
 	if f.export != "" {
 		return verifyExport(f.export, against, io.out)
 	}
-	return within(ctx, cfg, io.err, func(a *app) (err error) {
-		trail, err := audit.Open(ctx, audit.Deps{Engine: a.engine, Keys: a.box, Now: time.Now, Log: a.log})
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, trail.Close()) }()
-		r, err := trail.Verify(ctx, against, progressTo(io.err))
-		if err != nil {
-			return err
-		}
-		if err := tell(io.out, &r, against); err != nil {
-			return err
-		}
-		if f.write == "" {
-			return nil
-		}
-		return writeCheckpoint(f.write, r.Last)
+	return within(ctx, cfg, io.err, func(a *app) error {
+		// Both are told of, whatever the first has come to.
+		return errors.Join(verifyTrail(ctx, a, f, against, io), verifyLog(ctx, a, f.log, io))
 	})
 }
 
+func verifyTrail(ctx context.Context, a *app, f verifyFlags, against *audit.Checkpoint, io streams) (err error) {
+	trail, err := audit.Open(ctx, audit.Deps{Engine: a.engine, Keys: a.box, Now: time.Now, Log: a.log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, trail.Close()) }()
+	r, err := trail.Verify(ctx, against, progressTo(io.err, "entries"))
+	if err != nil {
+		return err
+	}
+	if err := tell(io.out, &r, against); err != nil {
+		return err
+	}
+	if f.write == "" {
+		return nil
+	}
+	return writeCheckpoint(f.write, r.Last)
+}
+
 // progressTo shows progress on one line, at most a few times a second.
-func progressTo(w io.Writer) func(done, total int64) {
+func progressTo(w io.Writer, what string) func(done, total int64) {
 	const every = 250 * time.Millisecond
 	var shown time.Time
 	return func(done, total int64) {
@@ -70,7 +94,7 @@ func progressTo(w io.Writer) func(done, total int64) {
 			return
 		}
 		shown = time.Now()
-		_, _ = fmt.Fprintf(w, "\r%d of %d entries", done, total)
+		_, _ = fmt.Fprintf(w, "\r%d of %d %s", done, total, what)
 		if done >= total {
 			_, _ = fmt.Fprintln(w)
 		}

@@ -29,6 +29,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/httpapi"
 	"github.com/haisu-trace/haisu/internal/job"
+	"github.com/haisu-trace/haisu/internal/ledger"
 	"github.com/haisu-trace/haisu/internal/privacy"
 	"github.com/haisu-trace/haisu/internal/searchsync"
 	"github.com/haisu-trace/haisu/internal/secret"
@@ -67,6 +68,7 @@ type app struct {
 	consumers *consumer.Service
 	trace     *trace.Service
 	imports   *bulk.Service
+	ledger    *ledger.Service
 	cases     *casefile.Service
 	metrics   *prometheus.Registry
 	closers   []func() error
@@ -131,11 +133,17 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	}); err != nil {
 		return nil, err
 	}
+	if a.ledger, err = a.openLedger(ctx); err != nil {
+		return nil, err
+	}
 	world := trace.Deps{
-		Engine: a.engine, Firms: a.firms, Warnings: a.warnings.Matcher(), Notices: a.notices, Exposures: a.consumers,
+		Engine: a.engine, Firms: a.firms, Warnings: a.warnings.Matcher(), Notices: a.notices, Exposures: a.consumers, Leaves: a.ledger,
 		Hasher: a.box, Sealer: a.box, Blobs: a.blobs, Jobs: a.jobs, Log: log, Now: time.Now,
 	}
 	if a.trace, err = trace.Open(ctx, world); err != nil {
+		return nil, err
+	}
+	if err = errors.Join(a.ledger.Follow(a.trace.EventLog()), a.ledger.Follow(a.warnings.MessageLog(a.engine))); err != nil {
 		return nil, err
 	}
 	if a.sandboxes, err = trace.OpenSandboxes(ctx, world); err != nil {
@@ -193,11 +201,8 @@ func openStore(ctx context.Context, cfg *config) (database, error) {
 
 // openWork opens what background work rests on: leases, files and jobs. Whoever has work for jobs registers it after.
 func (a *app) openWork(ctx context.Context) error {
-	host, err := os.Hostname()
-	if err != nil {
-		return fmt.Errorf("the name of this machine: %w", err)
-	}
-	if a.leases, err = store.OpenLeases(ctx, a.engine, fmt.Sprintf("%s/%d", host, os.Getpid()), leaseTerm, time.Now); err != nil {
+	var err error
+	if a.leases, err = a.openLeases(ctx, leaseTerm); err != nil {
 		return err
 	}
 	if a.blobs, err = openBlobs(ctx, a.cfg); err != nil {
@@ -266,6 +271,15 @@ func (a *app) openAlerts(ctx context.Context, publicURL string) (*alert.Service,
 		Engine: a.engine, Warnings: a.warnings, InForce: a.warnings.Matcher(), Consumers: a.consumers, Graph: a.trace,
 		Sender: pusher{sender, publicURL}, Leases: a.leases, Now: time.Now, Log: a.log,
 	})
+}
+
+// openLeases opens leases of a term, under the name of this process.
+func (a *app) openLeases(ctx context.Context, term time.Duration) (*store.Leases, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("the name of this machine: %w", err)
+	}
+	return store.OpenLeases(ctx, a.engine, fmt.Sprintf("%s/%d", host, os.Getpid()), term, time.Now)
 }
 
 // openGuard opens what keeps the server standing under load. limits nil are the default ones.

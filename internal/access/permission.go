@@ -82,6 +82,7 @@ const (
 	OperatorWrite  Action = "operator.write"
 	AuthorityWrite Action = "authority.write"
 	AuditRead      Action = "audit.read"
+	LedgerRead     Action = "ledger.read" // the whole documents behind leaves of the transparency log
 )
 
 // Trace says what the audit trail keeps of an action.
@@ -148,6 +149,10 @@ var Table = []Rule{
 	{Action: OperatorRead, Doc: "list operators and their sessions", Roles: []Role{Administrator, Auditor}, Trace: Reads},
 	{Action: OperatorWrite, Doc: "add, change and disable operators", Roles: []Role{Administrator}, Trace: Writes},
 	{Action: AuthorityWrite, Doc: "change authorities and their competence", Roles: []Role{Administrator}, Trace: Writes},
+	{
+		Action: LedgerRead, Doc: "read all that is stored behind a leaf of the transparency log", Roles: []Role{Viewer, Officer, Publisher, Auditor},
+		Scope: anyKey, Narrowed: true,
+	},
 	{Action: AuditRead, Doc: "read, export and check the audit trail", Roles: []Role{Auditor}, Trace: Reads},
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/haisu-trace/haisu/internal/ledger"
 	"github.com/haisu-trace/haisu/internal/store"
 )
 
@@ -111,8 +112,8 @@ func (b *Backup) Vacant(ctx context.Context, dst Target) error {
 }
 
 // Restore fills an empty store. Until it has returned nil, no server may use the store, and none can (store.ErrRestoring); after an error or
-// a kill it may be repeated with the same files, and goes on. Leases are restored as free, with their fences; indexes are
-// rebuilt by the first server that starts, and feeds start anew, so that their followers begin at the beginning. ErrNotEmpty, ErrDamaged.
+// a kill it may be repeated with the same files, and goes on. Leases are restored as free, with their fences; the transparency
+// log goes on under a new origin, since checkpoints that the backup does not know may have been published; indexes are rebuilt by the first server that starts, and feeds start anew, so that their followers begin at the beginning. ErrNotEmpty, ErrDamaged.
 func (b *Backup) Restore(ctx context.Context, dst Target, tell Tell) error {
 	if err := b.Vacant(ctx, dst); err != nil {
 		return err
@@ -239,10 +240,14 @@ func (f *filler) begin(s store.Spec) error {
 }
 
 func (f *filler) record(r store.Record) (err error) {
-	if f.coll == store.LeaseCollection {
-		if r, err = store.FreeLease(r); err != nil {
-			return err
-		}
+	switch f.coll {
+	case store.LeaseCollection:
+		r, err = store.FreeLease(r)
+	case ledger.StateCollection:
+		r, err = ledger.Restored(r)
+	}
+	if err != nil {
+		return err
 	}
 	f.recs = append(f.recs, r)
 	f.size += len(r.Body)

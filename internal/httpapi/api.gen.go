@@ -285,6 +285,66 @@ func (e ComplaintStep) Valid() bool {
 	}
 }
 
+// Defines values for ContradictionCode.
+const (
+	ContradictionCodeDutyFreeResold        ContradictionCode = "duty_free_resold"
+	ContradictionCodeImpossibleTravel      ContradictionCode = "impossible_travel"
+	ContradictionCodeMovedAfterEnd         ContradictionCode = "moved_after_end"
+	ContradictionCodeReceivedBeforeShipped ContradictionCode = "received_before_shipped"
+	ContradictionCodeSoldTwice             ContradictionCode = "sold_twice"
+	ContradictionCodeTwoContainersAtOnce   ContradictionCode = "two_containers_at_once"
+	ContradictionCodeTwoPlacesAtOnce       ContradictionCode = "two_places_at_once"
+	ContradictionCodeUsedAfterExpiry       ContradictionCode = "used_after_expiry"
+	ContradictionCodeUsedAfterRecall       ContradictionCode = "used_after_recall"
+)
+
+// Valid indicates whether the value is a known member of the ContradictionCode enum.
+func (e ContradictionCode) Valid() bool {
+	switch e {
+	case ContradictionCodeDutyFreeResold:
+		return true
+	case ContradictionCodeImpossibleTravel:
+		return true
+	case ContradictionCodeMovedAfterEnd:
+		return true
+	case ContradictionCodeReceivedBeforeShipped:
+		return true
+	case ContradictionCodeSoldTwice:
+		return true
+	case ContradictionCodeTwoContainersAtOnce:
+		return true
+	case ContradictionCodeTwoPlacesAtOnce:
+		return true
+	case ContradictionCodeUsedAfterExpiry:
+		return true
+	case ContradictionCodeUsedAfterRecall:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ContradictionGrade.
+const (
+	ContradictionGradeDoubt   ContradictionGrade = "doubt"
+	ContradictionGradeRecord  ContradictionGrade = "record"
+	ContradictionGradeSerious ContradictionGrade = "serious"
+)
+
+// Valid indicates whether the value is a known member of the ContradictionGrade enum.
+func (e ContradictionGrade) Valid() bool {
+	switch e {
+	case ContradictionGradeDoubt:
+		return true
+	case ContradictionGradeRecord:
+		return true
+	case ContradictionGradeSerious:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CutReason.
 const (
 	CutReasonAncestors  CutReason = "ancestors"
@@ -1226,6 +1286,23 @@ type ConfirmationInput struct {
 // Contact Who files and how to reach them. Encrypted field by field. 联系方式加密保存。
 type Contact = casefile.Contact
 
+// Contradiction Two events that cannot both be right, or one that its unit's dates or recall forbid.
+type Contradiction = trace.Contradiction
+
+// ContradictionCode defines model for ContradictionCode.
+type ContradictionCode string
+
+// ContradictionGrade By how hard it is to explain by a slip: `record` most likely one; `doubt` somebody should look; `serious` an officer should.
+type ContradictionGrade string
+
+// ContradictionList defines model for ContradictionList.
+type ContradictionList struct {
+	Items []Contradiction `json:"items"`
+
+	// More There are more than are listed.
+	More bool `json:"more"`
+}
+
 // Country ISO 3166-1 alpha-2.
 //
 // Example: FR
@@ -1920,6 +1997,125 @@ type Label = lang.Text
 
 // LanguageTag A language of the public texts.
 type LanguageTag string
+
+// LedgerConsistency defines model for LedgerConsistency.
+type LedgerConsistency struct {
+	From   int64        `json:"from"`
+	Hashes LedgerHashes `json:"hashes"`
+
+	// Root 32 bytes in base64.
+	Root LedgerHash `json:"root"`
+	To   int64      `json:"to"`
+}
+
+// LedgerEnd defines model for LedgerEnd.
+type LedgerEnd struct {
+	// Before The origins before a restore, the oldest first.
+	Before []LedgerPast `json:"before"`
+
+	// Checkpoint The signed note.
+	Checkpoint string `json:"checkpoint"`
+
+	// Key The verifier key: the origin, a hash and the Ed25519 key, joined by `+`.
+	Key string `json:"key"`
+
+	// Origin By which the log is known.
+	Origin    LedgerOrigin `json:"origin"`
+	Published time.Time    `json:"published"`
+
+	// Root 32 bytes in base64.
+	Root LedgerHash `json:"root"`
+
+	// Size How many leaves there are.
+	Size int64 `json:"size"`
+}
+
+// LedgerHash 32 bytes in base64.
+type LedgerHash = []byte
+
+// LedgerHashes defines model for LedgerHashes.
+type LedgerHashes = []LedgerHash
+
+// LedgerInclusion defines model for LedgerInclusion.
+type LedgerInclusion struct {
+	Hashes LedgerHashes `json:"hashes"`
+	Index  int64        `json:"index"`
+
+	// LeafHash 32 bytes in base64.
+	LeafHash LedgerHash `json:"leaf_hash"`
+
+	// Root 32 bytes in base64.
+	Root LedgerHash `json:"root"`
+	Size int64      `json:"size"`
+}
+
+// LedgerKind A captured event, or a published message of a warning.
+type LedgerKind = string
+
+// LedgerLeaf defines model for LedgerLeaf.
+type LedgerLeaf struct {
+	// Document The document, of which every byte counts: what anyone may read of it, and the hash of the rest. Missing when it was forgotten.
+	Document string `json:"document,omitempty,omitzero"`
+
+	// Entry 32 bytes in base64.
+	Entry LedgerHash `json:"entry"`
+	Index int64      `json:"index"`
+
+	// Kind A captured event, or a published message of a warning.
+	Kind LedgerKind `json:"kind"`
+
+	// Nonce 16 bytes in base64; missing when the document was forgotten.
+	Nonce []byte `json:"nonce,omitempty,omitzero"`
+}
+
+// LedgerLeafList defines model for LedgerLeafList.
+type LedgerLeafList struct {
+	Items []LedgerLeaf `json:"items"`
+
+	// Size How many leaves the log has.
+	Size int64 `json:"size"`
+}
+
+// LedgerLeafProof defines model for LedgerLeafProof.
+type LedgerLeafProof struct {
+	// Checkpoint The signed note with the size and the root of the proof.
+	Checkpoint string          `json:"checkpoint"`
+	Inclusion  LedgerInclusion `json:"inclusion"`
+	Leaf       LedgerLeaf      `json:"leaf"`
+}
+
+// LedgerOrigin By which the log is known.
+type LedgerOrigin = string
+
+// LedgerPast defines model for LedgerPast.
+type LedgerPast struct {
+	Ended time.Time `json:"ended"`
+
+	// Origin By which the log is known.
+	Origin LedgerOrigin `json:"origin"`
+
+	// Size Up to which the log has the same leaves.
+	Size int64 `json:"size"`
+}
+
+// LedgerPosition defines model for LedgerPosition.
+type LedgerPosition struct {
+	Index int64 `json:"index"`
+
+	// Proof The path of the leaf with its proof.
+	Proof string `json:"proof"`
+}
+
+// LedgerSealed defines model for LedgerSealed.
+type LedgerSealed struct {
+	Index int64 `json:"index"`
+
+	// Salt 16 bytes in base64.
+	Salt []byte `json:"salt"`
+
+	// Sealed A JSON text of which every byte counts.
+	Sealed string `json:"sealed"`
+}
 
 // Level The grade of a warning, worst first: 红色 Ⅰ, 橙色 Ⅱ, 黄色 Ⅲ, 蓝色 Ⅳ.
 type Level = warning.Level
@@ -2636,6 +2832,9 @@ type KeyPath = KeyId
 // Lang defines model for Lang.
 type Lang = string
 
+// LeafPath defines model for LeafPath.
+type LeafPath = int64
+
 // Limit defines model for Limit.
 type Limit = int
 
@@ -2678,6 +2877,12 @@ type SsccPath = Sscc
 
 // AwaitsApproval What one operator asks another to approve. 四眼复核。
 type AwaitsApproval = Approval
+
+// GetLedgerCheckpointParams defines parameters for GetLedgerCheckpoint.
+type GetLedgerCheckpointParams struct {
+	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
 
 // ListApprovalsParams defines parameters for ListApprovals.
 type ListApprovalsParams struct {
@@ -2961,6 +3166,66 @@ type CancelJobParams struct {
 	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
 }
 
+// GetLedgerParams defines parameters for GetLedger.
+type GetLedgerParams struct {
+	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
+// ProveLedgerConsistencyParams defines parameters for ProveLedgerConsistency.
+type ProveLedgerConsistencyParams struct {
+	// From The smaller size.
+	From int64 `form:"from" json:"from"`
+
+	// To The larger size; without it, the published one.
+	To int64 `form:"to,omitempty" json:"to,omitempty,omitzero"`
+
+	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
+// FindLedgerLeafParams defines parameters for FindLedgerLeaf.
+type FindLedgerLeafParams struct {
+	// Kind What it is.
+	Kind LedgerKind `form:"kind" json:"kind"`
+
+	// Key Such as `HN-2026-000123/1`, or a firm's ID, `|` and an event ID.
+	Key string `form:"key" json:"key"`
+
+	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
+// ProveLedgerInclusionParams defines parameters for ProveLedgerInclusion.
+type ProveLedgerInclusionParams struct {
+	// Index The position of the leaf.
+	Index int64 `form:"index" json:"index"`
+
+	// Size The size of the tree; without it, the published one.
+	Size int64 `form:"size,omitempty" json:"size,omitempty,omitzero"`
+
+	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
+// ListLedgerLeavesParams defines parameters for ListLedgerLeaves.
+type ListLedgerLeavesParams struct {
+	// From The position of the first.
+	From int64 `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// Limit How many at most.
+	Limit int `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
+// GetLedgerLeafParams defines parameters for GetLedgerLeaf.
+type GetLedgerLeafParams struct {
+	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
 // ListNoticesParams defines parameters for ListNotices.
 type ListNoticesParams struct {
 	// Source Where notices come from, for the newest first.
@@ -3109,6 +3374,12 @@ type DeleteSessionParams struct {
 type GetUnitAncestorsParams struct {
 	// At Event time up to which events count; without it, the present.
 	At AtTime `form:"at,omitempty" json:"at,omitempty,omitzero"`
+}
+
+// GetUnitContradictionsParams defines parameters for GetUnitContradictions.
+type GetUnitContradictionsParams struct {
+	// AcceptLanguage The languages that the reader prefers (RFC 9110, 12.5.4).
+	AcceptLanguage AcceptLanguage `json:"Accept-Language,omitempty,omitzero"`
 }
 
 // GetUnitDescendantsParams defines parameters for GetUnitDescendants.
@@ -3326,6 +3597,9 @@ type RetractWarningJSONRequestBody = WarningEnd
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// GetLedgerCheckpoint The newest checkpoint
+	// (GET /ledger/checkpoint)
+	GetLedgerCheckpoint(c *fiber.Ctx, params GetLedgerCheckpointParams) error
 	// ListApprovals List what waits for a second pair of eyes
 	// (GET /v1/approvals)
 	ListApprovals(c *fiber.Ctx, params ListApprovalsParams) error
@@ -3473,6 +3747,27 @@ type ServerInterface interface {
 	// GetJob Read a job
 	// (GET /v1/jobs/{job})
 	GetJob(c *fiber.Ctx, job JobPath) error
+	// GetLedger The transparency log
+	// (GET /v1/ledger)
+	GetLedger(c *fiber.Ctx, params GetLedgerParams) error
+	// ProveLedgerConsistency Prove that one tree begins with another
+	// (GET /v1/ledger/consistency)
+	ProveLedgerConsistency(c *fiber.Ctx, params ProveLedgerConsistencyParams) error
+	// FindLedgerLeaf Find the leaf of a document
+	// (GET /v1/ledger/documents)
+	FindLedgerLeaf(c *fiber.Ctx, params FindLedgerLeafParams) error
+	// ProveLedgerInclusion Prove that a leaf is in a tree
+	// (GET /v1/ledger/inclusion)
+	ProveLedgerInclusion(c *fiber.Ctx, params ProveLedgerInclusionParams) error
+	// ListLedgerLeaves Leaves with their public documents
+	// (GET /v1/ledger/leaves)
+	ListLedgerLeaves(c *fiber.Ctx, params ListLedgerLeavesParams) error
+	// GetLedgerLeaf A leaf with its proof
+	// (GET /v1/ledger/leaves/{index})
+	GetLedgerLeaf(c *fiber.Ctx, index LeafPath, params GetLedgerLeafParams) error
+	// GetLedgerSealed Everything that is stored behind a leaf
+	// (GET /v1/ledger/leaves/{index}/sealed)
+	GetLedgerSealed(c *fiber.Ctx, index LeafPath) error
 	// ListNotices List and search notices from abroad
 	// (GET /v1/notices)
 	ListNotices(c *fiber.Ctx, params ListNoticesParams) error
@@ -3551,6 +3846,9 @@ type ServerInterface interface {
 	// GetUnitAncestors What a unit was made of
 	// (GET /v1/trace/{gtin}/units/{serial}/ancestors)
 	GetUnitAncestors(c *fiber.Ctx, gtin GtinPath, serial SerialPath, params GetUnitAncestorsParams) error
+	// GetUnitContradictions What cannot be in what was reported of a unit
+	// (GET /v1/trace/{gtin}/units/{serial}/contradictions)
+	GetUnitContradictions(c *fiber.Ctx, gtin GtinPath, serial SerialPath, params GetUnitContradictionsParams) error
 	// GetUnitDescendants Where a unit went
 	// (GET /v1/trace/{gtin}/units/{serial}/descendants)
 	GetUnitDescendants(c *fiber.Ctx, gtin GtinPath, serial SerialPath, params GetUnitDescendantsParams) error
@@ -3594,6 +3892,49 @@ type ServerInterfaceWrapper struct {
 
 type MiddlewareFunc fiber.Handler
 type HandlerMiddlewareFunc func(c *fiber.Ctx, next fiber.Handler) error
+
+// GetLedgerCheckpoint operation middleware
+func (siw *ServerInterfaceWrapper) GetLedgerCheckpoint(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLedgerCheckpointParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName If-None-Match, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err).Error())
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetLedgerCheckpoint(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
 
 // ListApprovals operation middleware
 func (siw *ServerInterfaceWrapper) ListApprovals(c *fiber.Ctx) error {
@@ -5739,6 +6080,381 @@ func (siw *ServerInterfaceWrapper) GetJob(c *fiber.Ctx) error {
 	return handler(c)
 }
 
+// GetLedger operation middleware
+func (siw *ServerInterfaceWrapper) GetLedger(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLedgerParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName If-None-Match, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err).Error())
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetLedger(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ProveLedgerConsistency operation middleware
+func (siw *ServerInterfaceWrapper) ProveLedgerConsistency(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ProveLedgerConsistencyParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", query, &params.From, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter from: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", query, &params.To, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter to: %w", err).Error())
+	}
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName If-None-Match, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err).Error())
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ProveLedgerConsistency(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// FindLedgerLeaf operation middleware
+func (siw *ServerInterfaceWrapper) FindLedgerLeaf(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params FindLedgerLeafParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Required query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "kind", query, &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter kind: %w", err).Error())
+	}
+
+	// ------------- Required query parameter "key" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "key", query, &params.Key, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter key: %w", err).Error())
+	}
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName If-None-Match, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err).Error())
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.FindLedgerLeaf(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ProveLedgerInclusion operation middleware
+func (siw *ServerInterfaceWrapper) ProveLedgerInclusion(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ProveLedgerInclusionParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Required query parameter "index" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "index", query, &params.Index, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter index: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", query, &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter size: %w", err).Error())
+	}
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName If-None-Match, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err).Error())
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ProveLedgerInclusion(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ListLedgerLeaves operation middleware
+func (siw *ServerInterfaceWrapper) ListLedgerLeaves(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLedgerLeavesParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", query, &params.From, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter from: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter limit: %w", err).Error())
+	}
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName If-None-Match, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err).Error())
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListLedgerLeaves(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetLedgerLeaf operation middleware
+func (siw *ServerInterfaceWrapper) GetLedgerLeaf(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "index" -------------
+	var index LeafPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "index", c.Params("index"), &index, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter index: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLedgerLeafParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName If-None-Match, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err).Error())
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetLedgerLeaf(c, index, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetLedgerSealed operation middleware
+func (siw *ServerInterfaceWrapper) GetLedgerSealed(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "index" -------------
+	var index LeafPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "index", c.Params("index"), &index, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter index: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetLedgerSealed(c, index)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // ListNotices operation middleware
 func (siw *ServerInterfaceWrapper) ListNotices(c *fiber.Ctx) error {
 
@@ -6950,6 +7666,65 @@ func (siw *ServerInterfaceWrapper) GetUnitAncestors(c *fiber.Ctx) error {
 	return handler(c)
 }
 
+// GetUnitContradictions operation middleware
+func (siw *ServerInterfaceWrapper) GetUnitContradictions(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// ------------- Path parameter "serial" -------------
+	var serial SerialPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "serial", c.Params("serial"), &serial, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter serial: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetUnitContradictionsParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Accept-Language" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Accept-Language")]; found {
+		var AcceptLanguage AcceptLanguage
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Accept-Language, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Accept-Language", valueList[0], &AcceptLanguage, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Accept-Language: %w", err).Error())
+		}
+
+		params.AcceptLanguage = AcceptLanguage
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetUnitContradictions(c, gtin, serial, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // GetUnitDescendants operation middleware
 func (siw *ServerInterfaceWrapper) GetUnitDescendants(c *fiber.Ctx) error {
 
@@ -7738,6 +8513,8 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 		router.Use(fiber.Handler(m))
 	}
 
+	router.Get(options.BaseURL+"/ledger/checkpoint", wrapper.GetLedgerCheckpoint)
+
 	router.Get(options.BaseURL+"/v1/approvals", wrapper.ListApprovals)
 
 	router.Delete(options.BaseURL+"/v1/approvals/:id", wrapper.WithdrawApproval)
@@ -7836,6 +8613,20 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 
 	router.Get(options.BaseURL+"/v1/jobs/:job", wrapper.GetJob)
 
+	router.Get(options.BaseURL+"/v1/ledger", wrapper.GetLedger)
+
+	router.Get(options.BaseURL+"/v1/ledger/consistency", wrapper.ProveLedgerConsistency)
+
+	router.Get(options.BaseURL+"/v1/ledger/documents", wrapper.FindLedgerLeaf)
+
+	router.Get(options.BaseURL+"/v1/ledger/inclusion", wrapper.ProveLedgerInclusion)
+
+	router.Get(options.BaseURL+"/v1/ledger/leaves", wrapper.ListLedgerLeaves)
+
+	router.Get(options.BaseURL+"/v1/ledger/leaves/:index", wrapper.GetLedgerLeaf)
+
+	router.Get(options.BaseURL+"/v1/ledger/leaves/:index/sealed", wrapper.GetLedgerSealed)
+
 	router.Get(options.BaseURL+"/v1/notices", wrapper.ListNotices)
 
 	router.Get(options.BaseURL+"/v1/operator", wrapper.GetSelf)
@@ -7892,6 +8683,8 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 
 	router.Get(options.BaseURL+"/v1/trace/:gtin/units/:serial/ancestors", wrapper.GetUnitAncestors)
 
+	router.Get(options.BaseURL+"/v1/trace/:gtin/units/:serial/contradictions", wrapper.GetUnitContradictions)
+
 	router.Get(options.BaseURL+"/v1/trace/:gtin/units/:serial/descendants", wrapper.GetUnitDescendants)
 
 	router.Get(options.BaseURL+"/v1/warnings", wrapper.ListWarnings)
@@ -7919,6 +8712,24 @@ type AwaitsApprovalJSONResponse struct {
 	Body Approval
 
 	Headers AwaitsApprovalResponseHeaders
+}
+
+type GetLedgerCheckpointRequestObject struct {
+	Params GetLedgerCheckpointParams
+}
+
+type GetLedgerCheckpointResponseObject interface {
+	VisitGetLedgerCheckpointResponse(ctx *fiber.Ctx) error
+}
+
+type GetLedgerCheckpoint200TextResponse string
+
+func (response GetLedgerCheckpoint200TextResponse) VisitGetLedgerCheckpointResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "text/plain")
+	ctx.Status(200)
+
+	_, err := ctx.WriteString(fmt.Sprint(response))
+	return err
 }
 
 type ListApprovalsRequestObject struct {
@@ -8849,6 +9660,126 @@ func (response GetJob200JSONResponse) VisitGetJobResponse(ctx *fiber.Ctx) error 
 	return ctx.JSON(&response)
 }
 
+type GetLedgerRequestObject struct {
+	Params GetLedgerParams
+}
+
+type GetLedgerResponseObject interface {
+	VisitGetLedgerResponse(ctx *fiber.Ctx) error
+}
+
+type GetLedger200JSONResponse LedgerEnd
+
+func (response GetLedger200JSONResponse) VisitGetLedgerResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ProveLedgerConsistencyRequestObject struct {
+	Params ProveLedgerConsistencyParams
+}
+
+type ProveLedgerConsistencyResponseObject interface {
+	VisitProveLedgerConsistencyResponse(ctx *fiber.Ctx) error
+}
+
+type ProveLedgerConsistency200JSONResponse LedgerConsistency
+
+func (response ProveLedgerConsistency200JSONResponse) VisitProveLedgerConsistencyResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type FindLedgerLeafRequestObject struct {
+	Params FindLedgerLeafParams
+}
+
+type FindLedgerLeafResponseObject interface {
+	VisitFindLedgerLeafResponse(ctx *fiber.Ctx) error
+}
+
+type FindLedgerLeaf200JSONResponse LedgerPosition
+
+func (response FindLedgerLeaf200JSONResponse) VisitFindLedgerLeafResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ProveLedgerInclusionRequestObject struct {
+	Params ProveLedgerInclusionParams
+}
+
+type ProveLedgerInclusionResponseObject interface {
+	VisitProveLedgerInclusionResponse(ctx *fiber.Ctx) error
+}
+
+type ProveLedgerInclusion200JSONResponse LedgerInclusion
+
+func (response ProveLedgerInclusion200JSONResponse) VisitProveLedgerInclusionResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ListLedgerLeavesRequestObject struct {
+	Params ListLedgerLeavesParams
+}
+
+type ListLedgerLeavesResponseObject interface {
+	VisitListLedgerLeavesResponse(ctx *fiber.Ctx) error
+}
+
+type ListLedgerLeaves200JSONResponse LedgerLeafList
+
+func (response ListLedgerLeaves200JSONResponse) VisitListLedgerLeavesResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetLedgerLeafRequestObject struct {
+	Index  LeafPath `json:"index"`
+	Params GetLedgerLeafParams
+}
+
+type GetLedgerLeafResponseObject interface {
+	VisitGetLedgerLeafResponse(ctx *fiber.Ctx) error
+}
+
+type GetLedgerLeaf200JSONResponse LedgerLeafProof
+
+func (response GetLedgerLeaf200JSONResponse) VisitGetLedgerLeafResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetLedgerSealedRequestObject struct {
+	Index LeafPath `json:"index"`
+}
+
+type GetLedgerSealedResponseObject interface {
+	VisitGetLedgerSealedResponse(ctx *fiber.Ctx) error
+}
+
+type GetLedgerSealed200JSONResponse LedgerSealed
+
+func (response GetLedgerSealed200JSONResponse) VisitGetLedgerSealedResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
 type ListNoticesRequestObject struct {
 	Params ListNoticesParams
 }
@@ -9362,6 +10293,25 @@ func (response GetUnitAncestors200JSONResponse) VisitGetUnitAncestorsResponse(ct
 	return ctx.JSON(&response)
 }
 
+type GetUnitContradictionsRequestObject struct {
+	Gtin   GtinPath   `json:"gtin"`
+	Serial SerialPath `json:"serial"`
+	Params GetUnitContradictionsParams
+}
+
+type GetUnitContradictionsResponseObject interface {
+	VisitGetUnitContradictionsResponse(ctx *fiber.Ctx) error
+}
+
+type GetUnitContradictions200JSONResponse ContradictionList
+
+func (response GetUnitContradictions200JSONResponse) VisitGetUnitContradictionsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
 type GetUnitDescendantsRequestObject struct {
 	Gtin   GtinPath   `json:"gtin"`
 	Serial SerialPath `json:"serial"`
@@ -9626,6 +10576,9 @@ func (response RetractWarning202JSONResponse) VisitRetractWarningResponse(ctx *f
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// GetLedgerCheckpoint The newest checkpoint
+	// (GET /ledger/checkpoint)
+	GetLedgerCheckpoint(ctx context.Context, request GetLedgerCheckpointRequestObject) (GetLedgerCheckpointResponseObject, error)
 	// ListApprovals List what waits for a second pair of eyes
 	// (GET /v1/approvals)
 	ListApprovals(ctx context.Context, request ListApprovalsRequestObject) (ListApprovalsResponseObject, error)
@@ -9773,6 +10726,27 @@ type StrictServerInterface interface {
 	// GetJob Read a job
 	// (GET /v1/jobs/{job})
 	GetJob(ctx context.Context, request GetJobRequestObject) (GetJobResponseObject, error)
+	// GetLedger The transparency log
+	// (GET /v1/ledger)
+	GetLedger(ctx context.Context, request GetLedgerRequestObject) (GetLedgerResponseObject, error)
+	// ProveLedgerConsistency Prove that one tree begins with another
+	// (GET /v1/ledger/consistency)
+	ProveLedgerConsistency(ctx context.Context, request ProveLedgerConsistencyRequestObject) (ProveLedgerConsistencyResponseObject, error)
+	// FindLedgerLeaf Find the leaf of a document
+	// (GET /v1/ledger/documents)
+	FindLedgerLeaf(ctx context.Context, request FindLedgerLeafRequestObject) (FindLedgerLeafResponseObject, error)
+	// ProveLedgerInclusion Prove that a leaf is in a tree
+	// (GET /v1/ledger/inclusion)
+	ProveLedgerInclusion(ctx context.Context, request ProveLedgerInclusionRequestObject) (ProveLedgerInclusionResponseObject, error)
+	// ListLedgerLeaves Leaves with their public documents
+	// (GET /v1/ledger/leaves)
+	ListLedgerLeaves(ctx context.Context, request ListLedgerLeavesRequestObject) (ListLedgerLeavesResponseObject, error)
+	// GetLedgerLeaf A leaf with its proof
+	// (GET /v1/ledger/leaves/{index})
+	GetLedgerLeaf(ctx context.Context, request GetLedgerLeafRequestObject) (GetLedgerLeafResponseObject, error)
+	// GetLedgerSealed Everything that is stored behind a leaf
+	// (GET /v1/ledger/leaves/{index}/sealed)
+	GetLedgerSealed(ctx context.Context, request GetLedgerSealedRequestObject) (GetLedgerSealedResponseObject, error)
 	// ListNotices List and search notices from abroad
 	// (GET /v1/notices)
 	ListNotices(ctx context.Context, request ListNoticesRequestObject) (ListNoticesResponseObject, error)
@@ -9851,6 +10825,9 @@ type StrictServerInterface interface {
 	// GetUnitAncestors What a unit was made of
 	// (GET /v1/trace/{gtin}/units/{serial}/ancestors)
 	GetUnitAncestors(ctx context.Context, request GetUnitAncestorsRequestObject) (GetUnitAncestorsResponseObject, error)
+	// GetUnitContradictions What cannot be in what was reported of a unit
+	// (GET /v1/trace/{gtin}/units/{serial}/contradictions)
+	GetUnitContradictions(ctx context.Context, request GetUnitContradictionsRequestObject) (GetUnitContradictionsResponseObject, error)
 	// GetUnitDescendants Where a unit went
 	// (GET /v1/trace/{gtin}/units/{serial}/descendants)
 	GetUnitDescendants(ctx context.Context, request GetUnitDescendantsRequestObject) (GetUnitDescendantsResponseObject, error)
@@ -9903,6 +10880,33 @@ type strictHandler struct {
 // validation. It is defined here as well so generated code does not import the
 // middleware; keep it in sync with fibermiddleware.ValidatedBodyLocalsKey.
 const validatedBodyLocalsKey = "x-oapi-codegen-validated-body"
+
+// GetLedgerCheckpoint operation middleware
+func (sh *strictHandler) GetLedgerCheckpoint(ctx *fiber.Ctx, params GetLedgerCheckpointParams) error {
+	var request GetLedgerCheckpointRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLedgerCheckpoint(ctx.UserContext(), request.(GetLedgerCheckpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLedgerCheckpoint")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetLedgerCheckpointResponseObject); ok {
+		if err := validResponse.VisitGetLedgerCheckpointResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
 
 // ListApprovals operation middleware
 func (sh *strictHandler) ListApprovals(ctx *fiber.Ctx, params ListApprovalsParams) error {
@@ -11440,6 +12444,196 @@ func (sh *strictHandler) GetJob(ctx *fiber.Ctx, job JobPath) error {
 	return nil
 }
 
+// GetLedger operation middleware
+func (sh *strictHandler) GetLedger(ctx *fiber.Ctx, params GetLedgerParams) error {
+	var request GetLedgerRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLedger(ctx.UserContext(), request.(GetLedgerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLedger")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetLedgerResponseObject); ok {
+		if err := validResponse.VisitGetLedgerResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ProveLedgerConsistency operation middleware
+func (sh *strictHandler) ProveLedgerConsistency(ctx *fiber.Ctx, params ProveLedgerConsistencyParams) error {
+	var request ProveLedgerConsistencyRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ProveLedgerConsistency(ctx.UserContext(), request.(ProveLedgerConsistencyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProveLedgerConsistency")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ProveLedgerConsistencyResponseObject); ok {
+		if err := validResponse.VisitProveLedgerConsistencyResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// FindLedgerLeaf operation middleware
+func (sh *strictHandler) FindLedgerLeaf(ctx *fiber.Ctx, params FindLedgerLeafParams) error {
+	var request FindLedgerLeafRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.FindLedgerLeaf(ctx.UserContext(), request.(FindLedgerLeafRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FindLedgerLeaf")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(FindLedgerLeafResponseObject); ok {
+		if err := validResponse.VisitFindLedgerLeafResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ProveLedgerInclusion operation middleware
+func (sh *strictHandler) ProveLedgerInclusion(ctx *fiber.Ctx, params ProveLedgerInclusionParams) error {
+	var request ProveLedgerInclusionRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ProveLedgerInclusion(ctx.UserContext(), request.(ProveLedgerInclusionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProveLedgerInclusion")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ProveLedgerInclusionResponseObject); ok {
+		if err := validResponse.VisitProveLedgerInclusionResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListLedgerLeaves operation middleware
+func (sh *strictHandler) ListLedgerLeaves(ctx *fiber.Ctx, params ListLedgerLeavesParams) error {
+	var request ListLedgerLeavesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListLedgerLeaves(ctx.UserContext(), request.(ListLedgerLeavesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListLedgerLeaves")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListLedgerLeavesResponseObject); ok {
+		if err := validResponse.VisitListLedgerLeavesResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetLedgerLeaf operation middleware
+func (sh *strictHandler) GetLedgerLeaf(ctx *fiber.Ctx, index LeafPath, params GetLedgerLeafParams) error {
+	var request GetLedgerLeafRequestObject
+
+	request.Index = index
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLedgerLeaf(ctx.UserContext(), request.(GetLedgerLeafRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLedgerLeaf")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetLedgerLeafResponseObject); ok {
+		if err := validResponse.VisitGetLedgerLeafResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetLedgerSealed operation middleware
+func (sh *strictHandler) GetLedgerSealed(ctx *fiber.Ctx, index LeafPath) error {
+	var request GetLedgerSealedRequestObject
+
+	request.Index = index
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLedgerSealed(ctx.UserContext(), request.(GetLedgerSealedRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLedgerSealed")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetLedgerSealedResponseObject); ok {
+		if err := validResponse.VisitGetLedgerSealedResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListNotices operation middleware
 func (sh *strictHandler) ListNotices(ctx *fiber.Ctx, params ListNoticesParams) error {
 	var request ListNoticesRequestObject
@@ -12298,6 +13492,35 @@ func (sh *strictHandler) GetUnitAncestors(ctx *fiber.Ctx, gtin GtinPath, serial 
 		return err
 	} else if validResponse, ok := response.(GetUnitAncestorsResponseObject); ok {
 		if err := validResponse.VisitGetUnitAncestorsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetUnitContradictions operation middleware
+func (sh *strictHandler) GetUnitContradictions(ctx *fiber.Ctx, gtin GtinPath, serial SerialPath, params GetUnitContradictionsParams) error {
+	var request GetUnitContradictionsRequestObject
+
+	request.Gtin = gtin
+	request.Serial = serial
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUnitContradictions(ctx.UserContext(), request.(GetUnitContradictionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUnitContradictions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetUnitContradictionsResponseObject); ok {
+		if err := validResponse.VisitGetUnitContradictionsResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {

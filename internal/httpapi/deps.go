@@ -78,6 +78,9 @@ type Services struct {
 	Inbox         Inbox
 	Complaints    Complaints
 	Imports       Imports
+	Ledger        Ledger
+	Proofs        LedgerProofs
+	Tiles         LedgerTiles
 
 	// Sandbox gives a firm's test tenant, and never another's. nil: test keys are refused.
 	Sandbox func(ctx context.Context, firm string) (Tenant, error)
@@ -175,6 +178,7 @@ type Imports interface {
 type Graph interface {
 	Whereabouts(ctx context.Context, start trace.Start, at time.Time, viewer string) (*trace.Whereabouts, error)
 	Ancestors(ctx context.Context, start trace.Start, at time.Time, viewer string) (*trace.Lineage, error)
+	Contradictions(ctx context.Context, ref gs1.Ref, tag, viewer string) (list []trace.Contradiction, more bool, err error)
 }
 
 // Links keeps what firms link from goods. Links gives those of a reference and of what it belongs to, the nearest first.

@@ -92,6 +92,7 @@ func (f *fakes) services() Services {
 		Account: f, Credentials: f, Enrolments: f, Operators: operatorsFake{f}, Provider: providerFake{f}, Identities: f,
 		Authorities: authoritiesFake{f}, Bodies: f, Registry: firmsFake{f}, Invitations: f, Keys: f, Approvals: approvalsFake{f},
 		Audit: auditFake{f}, Cases: casesFake{f}, DeviceData: deviceDataFake{f}, CaseData: caseDataFake{f},
+		Ledger: ledgerFake{f}, Proofs: ledgerFake{f}, Tiles: ledgerFake{f},
 	}
 }
 

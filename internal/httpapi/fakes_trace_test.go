@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/haisu-trace/haisu/internal/gs1"
 	"github.com/haisu-trace/haisu/internal/lang"
 	"github.com/haisu-trace/haisu/internal/trace"
 )
@@ -46,4 +47,12 @@ func (f *fakes) Ancestors(_ context.Context, start trace.Start, at time.Time, vi
 		}},
 		Truncated: []string{},
 	}, f.note(func() { f.viewers = append(f.viewers, viewer) })
+}
+
+func (f *fakes) Contradictions(_ context.Context, _ gs1.Ref, tag, viewer string) (list []trace.Contradiction, more bool, err error) {
+	text := lang.ZhEn("有两次零售记录，其中至少一次不是它，或漏报了退货。", "Two retail sales are recorded; one was not of this unit, or a return was not reported.")
+	return []trace.Contradiction{{
+		Code: trace.SoldTwice, Grade: trace.GradeSerious, Text: text.In(tag),
+		First: "urn:uuid:8f5b1c8e-4b1f-4f7b-9d55-0f9a4f4d2a11", Second: "urn:uuid:8f5b1c8e-4b1f-4f7b-9d55-0f9a4f4d2a12", At: now,
+	}}, false, f.note(func() { f.viewers = append(f.viewers, viewer) })
 }

@@ -165,6 +165,7 @@ func (s *server) routes(app *fiber.App, ops []*operation) error {
 	app.Get("/.well-known/gs1resolver", s.describeResolver)
 	app.Get("/metrics", s.localOnly, adaptor.HTTPHandler(promhttp.HandlerFor(s.deps.Metrics, promhttp.HandlerOpts{})))
 	app.Use(s.admitPage)
+	app.Get(tilePath+"*", s.tile)
 	if err := s.registerDocs(app); err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 const (
 	opNone    = "none"
 	opDocs    = "docs"
+	opTile    = "getLedgerTile"
 	opMetrics = "metrics"
 	opPage    = "page"
 )

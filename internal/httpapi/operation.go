@@ -54,7 +54,14 @@ var cachePolicies = map[string]string{
 	"getLinks":     "public, max-age=60",
 	"getResolver":  "public, max-age=86400",
 
-	"getImportTemplate": "public, max-age=3600",
+	"getImportTemplate":      "public, max-age=3600",
+	"getLedger":              "public, no-cache",
+	"getLedgerCheckpoint":    "public, no-cache",
+	"listLedgerLeaves":       "public, no-cache",
+	"getLedgerLeaf":          "public, no-cache",
+	"findLedgerLeaf":         "public, no-cache",
+	"proveLedgerInclusion":   "public, no-cache",
+	"proveLedgerConsistency": "public, no-cache",
 
 	"listAuthorities": "public, no-cache",
 	"getAuthority":    "public, no-cache",

@@ -195,6 +195,7 @@ var owners = []belonging{
 	{prefix: "/v1/codes/:gtin/:serial/state", firm: true},
 	{prefix: "/v1/codes/:gtin/:serial/void", firm: true},
 	{prefix: "/v1/imports/:import", firm: true},
+	{prefix: "/v1/ledger/leaves/:index/sealed", firm: true},
 	{prefix: "/v1/firms/:id", firm: true},
 	{prefix: "/v1/jobs/:job", firm: true, authority: true},
 	{prefix: "/v1/warnings/:no", authority: true},

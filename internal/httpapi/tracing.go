@@ -7,6 +7,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/access"
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/gs1"
+	"github.com/haisu-trace/haisu/internal/lang"
 	"github.com/haisu-trace/haisu/internal/trace"
 )
 
@@ -78,6 +79,19 @@ func (s *server) GetContainerAncestors(ctx context.Context, req GetContainerAnce
 		return nil, err
 	}
 	return GetContainerAncestors200JSONResponse(*l), nil
+}
+
+// GetUnitContradictions lists what cannot be in what was reported of a unit.
+func (s *server) GetUnitContradictions(ctx context.Context, req GetUnitContradictionsRequestObject) (GetUnitContradictionsResponseObject, error) {
+	start, err := unitStart(req.Gtin, req.Serial)
+	if err != nil {
+		return nil, err
+	}
+	list, more, err := s.tenant(callFrom(ctx)).Graph.Contradictions(ctx, start.Ref, lang.Pick(req.Params.AcceptLanguage), viewer(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return GetUnitContradictions200JSONResponse{Items: append([]trace.Contradiction{}, list...), More: more}, nil
 }
 
 func (s *server) descendants(ctx context.Context, start trace.Start, at time.Time) (*trace.Whereabouts, error) {

@@ -11,7 +11,8 @@ func TestWhoseViewOfTheGraph(t *testing.T) {
 	b := setup(t)
 	for _, path := range []string{
 		"/v1/trace/6901234567892/L24A1/descendants", "/v1/trace/6901234567892/L24A1/ancestors", "/v1/trace/6901234567892/units/A1/descendants",
-		"/v1/trace/6901234567892/units/A1/ancestors", "/v1/containers/106141412345678908/descendants", "/v1/containers/106141412345678908/ancestors",
+		"/v1/trace/6901234567892/units/A1/ancestors", "/v1/trace/6901234567892/units/A1/contradictions",
+		"/v1/containers/106141412345678908/descendants", "/v1/containers/106141412345678908/ancestors",
 	} {
 		b.fakes.viewers, b.fakes.sandbox.viewers = nil, nil
 		for as, status := range map[string]int{asSeller: 200, asTest: 200, "Bearer " + viewerToken: 200, "Bearer " + adminToken: 403, "": 401} {

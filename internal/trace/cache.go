@@ -11,6 +11,10 @@ import (
 // and that from the product's, so of a unit's lot it may be unseen for twice, and of its product for three times as long.
 const chainMaxAge = 2 * time.Second
 
+// pendingMaxAge is chainMaxAge for a chain with an event that waits for its leaf in the transparency log: what it says will change
+// very soon.
+const pendingMaxAge = 400 * time.Millisecond
+
 // cacheSizes are those of a service's caches. A unit that shares what was rendered for its lot takes half a KiB of the chains, one with a
 // history of its own a few.
 type cacheSizes struct {
@@ -39,7 +43,12 @@ func newChainCache(kib uint64) *chainCache {
 	return &chainCache{
 		chains: otter.Must(&otter.Options[string, *chain]{
 			MaximumWeight: kib, Weigher: func(_ string, c *chain) uint32 { return c.weight() },
-			ExpiryCalculator: otter.ExpiryWriting[string, *chain](chainMaxAge),
+			ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string, *chain]) time.Duration {
+				if e.Value.pending {
+					return pendingMaxAge
+				}
+				return chainMaxAge
+			}),
 		}),
 		touched: map[string]uint64{},
 	}

@@ -52,7 +52,7 @@ type captureDoc struct {
 	Written int       `json:"written,omitempty"` // of the plans
 }
 
-var captureDef = store.Def[captureDoc]{Name: "captures", Indexes: []store.Index[captureDoc]{{
+var captureDef = store.Def[captureDoc]{Name: "captures", Feed: true, Indexes: []store.Index[captureDoc]{{
 	Name: byState, Version: "1", Keys: func(_ string, d *captureDoc) ([]store.Key, store.Key) {
 		return []store.Key{store.K(d.State)}, store.K(d.Created)
 	},

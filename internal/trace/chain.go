@@ -39,6 +39,7 @@ type chain struct {
 	zh, en    []Step
 	json      [2]*encoded // zh, en
 	shares    bool        // history and steps are the lot's
+	pending   bool        // an event has no leaf in the transparency log yet
 }
 
 func (c *chain) encode() (err error) {
@@ -70,6 +71,7 @@ type fact struct {
 	*eventDoc
 	id        string
 	corrected bool
+	leaf      *int64 // in the transparency log; nil: not yet, or there is none
 }
 
 func (c *chain) knownUnit() bool { return c.unit != nil || c.commissioned }
@@ -233,7 +235,7 @@ func (s *Service) readUnit(ctx context.Context, c *chain, ref gs1.Ref) error {
 	c.ancestors = append(c.ancestors, up.ancestors...)
 	if len(w.facts) == 0 {
 		// Most units have no events of their own: they share what was rendered for their lot.
-		c.history, c.zh, c.en, c.json, c.shares = up.history, up.zh, up.en, up.json, true
+		c.history, c.zh, c.en, c.json, c.shares, c.pending = up.history, up.zh, up.en, up.json, true, up.pending
 		return nil
 	}
 	w.merge(up.history)
@@ -251,8 +253,12 @@ func (s *Service) finish(ctx context.Context, c *chain, w *walk, fresh bool) err
 	if fresh && c.lot != nil {
 		c.lot.confirm(c.history, firms)
 	}
-	c.zh = render(c, firms, places, lang.ZhHans)
-	c.en = render(c, firms, places, lang.En)
+	if err := s.findLeaves(ctx, c); err != nil {
+		return err
+	}
+	logged := s.deps.Leaves != nil
+	c.zh = render(c, firms, places, logged, lang.ZhHans)
+	c.en = render(c, firms, places, logged, lang.En)
 	return c.encode()
 }
 
@@ -276,8 +282,9 @@ func (s *Service) names(ctx context.Context, facts []fact) (map[string]firm.Firm
 	return firms, places, err
 }
 
-// render makes the public steps of a chain, and says which usual stages of imported goods are missing.
-func render(c *chain, firms map[string]firm.Firm, places map[string]firm.Place, tag string) []Step {
+// render makes the public steps of a chain, and says which usual stages of imported goods are missing; logged: and where each event
+// stands in the transparency log.
+func render(c *chain, firms map[string]firm.Firm, places map[string]firm.Place, logged bool, tag string) []Step {
 	var steps []Step
 	have := map[string]bool{}
 	for _, f := range c.history {
@@ -290,6 +297,9 @@ func render(c *chain, firms map[string]firm.Firm, places map[string]firm.Place, 
 		step := Step{
 			Stage: stage, Time: &t, TimeText: f.TimeText, Title: stepTitle(f.eventDoc, stage, tag), Firm: firms[f.Firm].Name.In(tag),
 			Place: placeName(place, tag), Provenance: provenance(firms[f.Firm]), EventID: f.id, Corrected: f.corrected, Document: f.Document,
+		}
+		if logged {
+			step.Log = stepLog(f.leaf)
 		}
 		if !f.corrected {
 			have[stage] = true

@@ -123,6 +123,9 @@ func (e *eventDoc) nodes() []string {
 	return out
 }
 
+// rawCollection has events as they were received.
+const rawCollection = "epcis_raw"
+
 // rawDoc is an event as it was received.
 type rawDoc struct {
 	Firm     string          `json:"firm"`

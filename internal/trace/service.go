@@ -48,6 +48,11 @@ type Exposures interface {
 	RecordExposure(ctx context.Context, device string, ref gs1.Ref, at time.Time) error
 }
 
+// Leaves knows the positions of documents in the transparency log, by key; those that are not in it yet are left out.
+type Leaves interface {
+	Positions(ctx context.Context, kind string, keys []string) (map[string]int64, error)
+}
+
 // Sealer makes texts that only the installation can read or make; see secret.Box.
 type Sealer interface {
 	Seal(purpose string, plain []byte) (string, error)
@@ -62,6 +67,7 @@ type Deps struct {
 	Notices   Notices   // nil: there are none
 	Exposures Exposures // nil: nobody remembers who scanned what
 	Hasher    Hasher
+	Leaves    Leaves     // nil: steps say nothing of the transparency log
 	Sealer    Sealer     // nil: queries have one page
 	Blobs     blob.Store // with Jobs; nil: no large documents are captured
 	Jobs      Jobs
@@ -165,7 +171,7 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 	open(func() (err error) { s.prints, err = store.Open(ctx, deps.Engine, printDef); return err })
 	open(func() (err error) { s.events, err = store.Open(ctx, deps.Engine, eventDef); return err })
 	open(func() (err error) {
-		s.raws, err = store.Open(ctx, deps.Engine, store.Def[rawDoc]{Name: "epcis_raw"})
+		s.raws, err = store.Open(ctx, deps.Engine, store.Def[rawDoc]{Name: rawCollection})
 		return err
 	})
 	open(func() (err error) {

@@ -240,7 +240,21 @@ type Step struct {
 	Document   string     `json:"document,omitempty"` // a declaration or certificate number
 	EventID    string     `json:"event_id,omitempty"`
 	Corrected  bool       `json:"corrected,omitempty"` // declared an error later
+	Log        *StepLog   `json:"log,omitempty"`
 }
+
+// StepLog says where the event of a step stands in the transparency log.
+type StepLog struct {
+	State string `json:"state"`           // logged or pending
+	Index *int64 `json:"index,omitempty"` // of its leaf
+	Proof string `json:"proof,omitempty"` // path of the leaf with its proof
+}
+
+// The states of an event in the transparency log.
+const (
+	LogLogged  = "logged"
+	LogPending = "pending" // it was captured just now: for two seconds at most while the log keeps pace
+)
 
 // ScanFacts says what is known of the scans of this very code. Count and Places do not include this scan.
 type ScanFacts struct {

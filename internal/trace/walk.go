@@ -3,6 +3,7 @@ package trace
 import (
 	"context"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/haisu-trace/haisu/internal/gs1"
@@ -61,10 +62,14 @@ func (w *walk) run(ctx context.Context, start string) error {
 }
 
 func (w *walk) push(v visit) {
-	if v.depth > maxDepth || len(w.visited) >= maxNodes || w.visited[v.node] {
+	key := v.node
+	if !v.from.IsZero() { // a unit that comes into one container twice has two stays in it
+		key += " " + strconv.FormatInt(v.from.UnixMilli(), 36)
+	}
+	if v.depth > maxDepth || len(w.visited) >= maxNodes || w.visited[key] {
 		return
 	}
-	w.visited[v.node] = true
+	w.visited[key] = true
 	w.queue = append(w.queue, v)
 }
 

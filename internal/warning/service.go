@@ -110,9 +110,11 @@ type Service struct {
 // indexOpen finds the messages whose fan-out is not done.
 const indexOpen = "fanout_open"
 
+const messagesCollection = "warning_messages"
+
 func messagesDef() store.Def[Message] {
 	return store.Def[Message]{
-		Name: "warning_messages",
+		Name: messagesCollection,
 		Feed: true,
 		Indexes: []store.Index[Message]{{
 			Name: indexOpen, Version: "1",
