@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/haisu-trace/haisu/internal/access"
+	"github.com/haisu-trace/haisu/internal/access/audit"
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/lang"
@@ -47,6 +49,38 @@ func within(ctx context.Context, cfg *config, w io.Writer, do func(a *app) error
 	return errors.Join(do(a), a.close())
 }
 
+// byCommand is the actor of whoever has the machine: the trail cannot know more.
+const byCommand = "command"
+
+// traced does what a command is for between an attempt and an end in the audit trail. What cannot be kept there is not done; what is shown once
+// is shown by do, whether or not the end can be kept.
+func (a *app) traced(ctx context.Context, action, subject string, do func() (after any, err error)) error {
+	act, err := a.trail.Begin(ctx, audit.Entry{Actor: byCommand, Action: action, Subject: subject})
+	if err != nil {
+		return fmt.Errorf("nothing was done: %w", err)
+	}
+	after, err := do()
+	if err != nil {
+		return errors.Join(err, act.Failed(ctx, cmp.Or(fault.CodeOf(err), "internal")))
+	}
+	if err := act.Done(ctx, audit.Change{After: after}); err != nil {
+		return fmt.Errorf("done, but the end is not in the audit trail: %w", err)
+	}
+	return nil
+}
+
+// addedOperator is what the trail keeps of an operator whom the command added.
+type addedOperator struct {
+	Authority string        `json:"authority"`
+	Roles     []access.Role `json:"roles"`
+	Level     warning.Level `json:"level,omitempty"`
+}
+
+// addedKey is what the trail keeps of a key that the command gave.
+type addedKey struct {
+	Key string `json:"key"` // its ID
+}
+
 func addOperator(ctx context.Context, args []string, getenv func(string) string, io streams) error {
 	var n access.NewOperator
 	var roles, level string
@@ -75,13 +109,15 @@ func addOperator(ctx context.Context, args []string, getenv func(string) string,
 		return errors.Join(errors.New("no password on standard input"), err)
 	}
 	return within(ctx, cfg, io.err, func(a *app) error {
-		e, err := a.access.AddOperator(ctx, n)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(io.out, "operator %s added\none-time code secret: %s\n%s\nrecovery codes, each good once in place of a one-time code:\n%s\n",
-			n.Login, e.TOTPSecret, e.OtpauthURL, strings.Join(e.RecoveryCodes, "\n"))
-		return err
+		return a.traced(ctx, "operator add", fmt.Sprintf("operator/%.128s", n.Login), func() (any, error) {
+			e, err := a.access.AddOperator(ctx, n)
+			if err != nil {
+				return nil, err
+			}
+			_, err = fmt.Fprintf(io.out, "operator %s added\none-time code secret: %s\n%s\nrecovery codes, each good once in place of a one-time code:\n%s\n",
+				n.Login, e.TOTPSecret, e.OtpauthURL, strings.Join(e.RecoveryCodes, "\n"))
+			return addedOperator{n.Authority, n.Roles, n.Level}, err
+		})
 	})
 }
 
@@ -102,23 +138,24 @@ func addKey(ctx context.Context, args []string, getenv func(string) string, io s
 	if err := want(rest, 1, "one argument: the firm's ID"); err != nil {
 		return err
 	}
+	f := firm.Firm{ID: rest[0], Name: lang.ZhEn(name, nameEn), Kind: kind, Prefixes: list(prefixes), Grants: list(grants), GLNs: list(glns)}
 	return within(ctx, cfg, io.err, func(a *app) error {
-		if name != "" || nameEn != "" {
-			err = a.firms.Put(ctx, firm.Firm{
-				ID: rest[0], Name: lang.ZhEn(name, nameEn), Kind: kind, Prefixes: list(prefixes), Grants: list(grants), GLNs: list(glns),
-			})
-		} else if _, err = a.firms.Get(ctx, rest[0]); fault.KindOf(err) == fault.NotFound {
-			err = fmt.Errorf("%w; give its name to make it", err)
-		}
-		if err != nil {
-			return err
-		}
-		_, key, err := a.access.AddKey(ctx, access.NewKey{Firm: rest[0], Label: label, By: "command"})
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(io.out, "key of %s, shown once: %s\n", rest[0], key)
-		return err
+		return a.traced(ctx, "key add", fmt.Sprintf("firm/%.128s", f.ID), func() (any, error) {
+			if name != "" || nameEn != "" {
+				err = a.firms.Put(ctx, f)
+			} else if _, err = a.firms.Get(ctx, f.ID); fault.KindOf(err) == fault.NotFound {
+				err = fmt.Errorf("%w; give its name to make it", err)
+			}
+			if err != nil {
+				return nil, err
+			}
+			k, plain, err := a.access.AddKey(ctx, access.NewKey{Firm: f.ID, Label: label, By: byCommand})
+			if err != nil {
+				return nil, err
+			}
+			_, err = fmt.Fprintf(io.out, "key of %s, shown once: %s\n", f.ID, plain)
+			return addedKey{k.ID}, err
+		})
 	})
 }
 

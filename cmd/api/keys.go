@@ -22,7 +22,9 @@ func keysCommand(name string, do func(ctx context.Context, a *app, io streams) e
 		if err := want(rest, 0, "no argument"); err != nil {
 			return err
 		}
-		return within(ctx, cfg, io.err, func(a *app) error { return do(ctx, a, io) })
+		return within(ctx, cfg, io.err, func(a *app) error {
+			return a.traced(ctx, "keys "+name, "keys", func() (any, error) { return nil, do(ctx, a, io) })
+		})
 	}
 }
 
