@@ -27,8 +27,8 @@ func (f *fakes) Batches(context.Context, firm.Firm, string, int) ([]trace.Batch,
 	return []trace.Batch{batch}, "bmV4dA", f.fail()
 }
 
-func (f *fakes) Batch(_ context.Context, _ firm.Firm, id string) (trace.Batch, error) {
-	if id != batch.ID {
+func (f *fakes) Batch(_ context.Context, by firm.Firm, id string) (trace.Batch, error) {
+	if id != batch.ID || by.ID != seller.ID {
 		return trace.Batch{}, fault.New(fault.NotFound, "batch_not_found", "the firm issued no batch %s", id)
 	}
 	return batch, f.fail()
@@ -70,7 +70,10 @@ func (f *fakes) StartPrint(ctx context.Context, by firm.Firm, p trace.Print, fro
 	return b, p, f.note(func() { f.prints = append(f.prints, p) })
 }
 
-func (f *fakes) PrintsOf(_ context.Context, _ firm.Firm, id, _ string, _ int) ([]trace.Print, string, error) {
+func (f *fakes) PrintsOf(ctx context.Context, by firm.Firm, id, _ string, _ int) ([]trace.Print, string, error) {
+	if _, err := f.Batch(ctx, by, id); err != nil {
+		return nil, "", err
+	}
 	return []trace.Print{{ID: "p-0", Batch: id, Format: "pdf", Span: trace.Span{First: 1, Last: 24}, By: "seller:cdf-haikou/7k2m9q4t", At: now}}, "", f.fail()
 }
 
@@ -78,7 +81,10 @@ func (f *fakes) StateOf(context.Context, trace.Unit) (trace.UnitState, error) {
 	return trace.UnitActive, f.fail()
 }
 
-func (f *fakes) VoidUnit(ctx context.Context, _ firm.Firm, g gs1.GTIN, serial string, v trace.Voiding) (before, after trace.Unit, err error) {
+func (f *fakes) VoidUnit(ctx context.Context, by firm.Firm, g gs1.GTIN, serial string, v trace.Voiding) (before, after trace.Unit, err error) {
+	if by.ID != seller.ID {
+		return before, after, fault.New(fault.NotFound, "unit_not_found", "no unit %s of product %s was issued here", serial, g)
+	}
 	if before, err = f.Unit(ctx, g, serial); err != nil {
 		return before, after, err
 	}
@@ -104,7 +110,7 @@ func (f jobsFake) Enqueue(_ context.Context, n job.New) (job.Job, error) {
 }
 
 func (f jobsFake) Get(_ context.Context, o job.Owner, id string) (job.Job, error) {
-	if id != oneJob.ID {
+	if mine := o.ID == job.Firm(seller.ID, "").ID || o.ID == job.Authority(authorityNow).ID; id != oneJob.ID || !mine {
 		return job.Job{}, fault.New(fault.NotFound, "job_not_found", "there is no such job")
 	}
 	return oneJob, f.f.note(func() { f.f.owners = append(f.f.owners, o) })
