@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/haisu-trace/haisu/internal/sheet"
 )
@@ -149,7 +150,7 @@ var keyColumns = map[Kind][]string{Products: {"gtin"}, Lots: {"gtin", "lot"}, Co
 
 // key is "" where a key is missing or cannot be read, which is refused elsewhere.
 func (r *row) key() string {
-	key := ""
+	var key strings.Builder
 	for i, column := range keyColumns[r.kind] {
 		var s string
 		var w *wrong
@@ -162,9 +163,9 @@ func (r *row) key() string {
 		if w != nil || s == "" && i == 0 {
 			return ""
 		}
-		key += s + "\x00"
+		key.WriteString(s + "\x00")
 	}
-	return key
+	return key.String()
 }
 
 // groups parts the rows of a chunk into events.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/haisu-trace/haisu/internal/fault"
 )
@@ -220,16 +221,7 @@ func (s *splitter) member(at []string) error {
 	return s.value(s.keep)
 }
 
-func joinWay(at []string) string {
-	out := ""
-	for i, a := range at {
-		if i > 0 {
-			out += "/"
-		}
-		out += a
-	}
-	return out
-}
+func joinWay(at []string) string { return strings.Join(at, "/") }
 
 // list gives the events of a list, whose next byte is '['.
 func (s *splitter) list() error {

@@ -23,13 +23,12 @@ func inPieces(data []byte, lim Limits) (events []*Event, bad []fault.Field, err 
 			return fmt.Errorf("event %d after %d", i, seen)
 		}
 		seen++
-		if f := new(fault.Error); err != nil {
-			f, _ = err.(*fault.Error) //nolint:errorlint // exactly this is promised
+		if f, refused := err.(*fault.Error); refused { //nolint:errorlint // exactly this is promised
 			bad = append(bad, f.Fields...)
 			return nil
 		}
 		events = append(events, e)
-		return nil
+		return err
 	})
 	if err == nil && seen != n {
 		err = fmt.Errorf("%d events were counted and %d read", n, seen)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"io"
 	"mime"
 	"net/http"
 	"strings"
@@ -57,7 +56,7 @@ var importActions = map[bulk.Kind]access.Action{
 func (s *server) createImport(c *fiber.Ctx) error {
 	k := callOf(c)
 	kind, dry := c.Query("kind"), c.Query("dry_run")
-	var file io.Reader = k.body
+	file := k.body
 	if media, _, _ := mime.ParseMediaType(c.Get(fiber.HeaderContentType)); media == typeForm { // admitBody has read it
 		form, err := upload.Open(k.body, c.Get(fiber.HeaderContentType))
 		if err != nil {

@@ -68,7 +68,7 @@ func TestResolver(t *testing.T) {
 				}
 			}
 			resp := b.do(t, req)
-			body := string(readBody(t, resp))
+			body := readBody(t, resp)
 			if resp.StatusCode != c.status || resp.Header.Get("Location") != c.location {
 				t.Fatalf("%d %q: %s", resp.StatusCode, resp.Header.Get("Location"), body)
 			}

@@ -111,7 +111,7 @@ func (h *Holders) Send(ctx context.Context, url string) error {
 			d.Failures++
 			d.Error = sent.Error()
 			d.Next = s.time().Add(min(holderEvery<<min(d.Failures-1, 8), holderPatience))
-			return nil
+			return nil //nolint:nilerr // kept in the document, for the next try and for who looks
 		}
 		d.Origin, d.Size, d.At, d.Next, d.Failures, d.Error = due.Origin, due.Size, s.time(), s.time().Add(holderEvery), 0, ""
 		return nil

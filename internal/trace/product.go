@@ -124,12 +124,12 @@ func (s *Service) Product(ctx context.Context, g gs1.GTIN) (*ProductView, error)
 		by := toldBy(p.Firm, firms[p.Firm], g, p.Updated)
 		if p.Brand.In(lang.ZhHans) != "" && (v.Facts.Brand.Status == ProvMissing || v.Facts.Brand.weight() == by.weight()) {
 			v.Brand = merge(v.Brand, p.Brand) // but not into another language of what counts more
-			v.Facts.Brand.take(true, by)
+			take(&v.Facts.Brand, true, by)
 		}
-		v.Facts.Name.take(true, by)
-		v.Facts.Category.take(p.Category != "", by)
-		v.Facts.Origin.take(p.Origin != "", by)
-		v.Facts.Net.take(p.Net != "", by)
+		take(&v.Facts.Name, true, by)
+		take(&v.Facts.Category, p.Category != "", by)
+		take(&v.Facts.Origin, p.Origin != "", by)
+		take(&v.Facts.Net, p.Net != "", by)
 		v.Name = merge(v.Name, p.Name)
 		v.Description, v.LotHint = merge(v.Description, p.Description), merge(v.LotHint, p.LotHint)
 		v.Category = cmp.Or(v.Category, p.Category)
@@ -160,11 +160,11 @@ func (s *Service) Lot(ctx context.Context, g gs1.GTIN, lot string) (*LotView, er
 	for _, d := range page.Items {
 		l := d.V
 		by := toldBy(l.Firm, firms[l.Firm], g, l.Updated)
-		v.Facts.Produced.take(l.Produced != "", by)
-		v.Facts.Expires.take(l.Expires != "", by)
-		v.Facts.Quantity.take(l.Quantity != 0, by)
-		v.Facts.Declaration.take(l.Declaration != "", by)
-		v.Facts.Inspection.take(l.Inspection != "", by)
+		take(&v.Facts.Produced, l.Produced != "", by)
+		take(&v.Facts.Expires, l.Expires != "", by)
+		take(&v.Facts.Quantity, l.Quantity != 0, by)
+		take(&v.Facts.Declaration, l.Declaration != "", by)
+		take(&v.Facts.Inspection, l.Inspection != "", by)
 		v.Produced = cmp.Or(v.Produced, l.Produced)
 		if speaksFor(firms[l.Firm], g) {
 			v.vouched = cmp.Or(v.vouched, l.Produced)

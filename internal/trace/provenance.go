@@ -63,8 +63,8 @@ func toldBy(id string, f firm.Firm, g gs1.GTIN, at time.Time) Fact {
 	return Fact{Status: ProvClaimed, By: id, Own: speaksFor(f, g)}
 }
 
-// take makes the fact s's, if s tells it and nobody did before.
-func (f *Fact) take(told bool, s Fact) {
+// take makes the fact f to be s, if s tells it and nobody did before.
+func take(f *Fact, told bool, s Fact) {
 	if told && f.Status == ProvMissing {
 		*f = s
 	}

@@ -132,8 +132,10 @@ func (f *fake) get(w http.ResponseWriter, r *http.Request, key string) {
 }
 
 type listed struct {
-	Key, LastModified, ETag string
-	Size                    int
+	Key          string `xml:"Key"`
+	LastModified string `xml:"LastModified"`
+	ETag         string `xml:"ETag"`
+	Size         int    `xml:"Size"`
 }
 
 func (f *fake) list(w http.ResponseWriter, r *http.Request) {
@@ -152,9 +154,9 @@ func (f *fake) list(w http.ResponseWriter, r *http.Request) {
 	slices.Sort(keys)
 	out := struct {
 		XMLName               xml.Name `xml:"ListBucketResult"`
-		IsTruncated           bool
-		NextContinuationToken string
-		Contents              []listed
+		IsTruncated           bool     `xml:"IsTruncated"`
+		NextContinuationToken string   `xml:"NextContinuationToken"`
+		Contents              []listed `xml:"Contents"`
 	}{}
 	if len(keys) > limit {
 		keys = keys[:limit]
