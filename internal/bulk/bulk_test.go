@@ -413,3 +413,48 @@ func TestReport(t *testing.T) {
 		t.Errorf("%q", rows)
 	}
 }
+
+// A cell of a workbook may be a few bytes that stand for a long text: what is held of a file follows from neither its size nor its number of rows.
+func TestRowsAreHeldInBoundedMemory(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 100<<10)
+	for kind, head := range map[Kind]string{Products: "gtin,name_en,category,description_en", Events: "event,time,step,gtin,read_point"} {
+		var f strings.Builder
+		f.WriteString(head + "\n")
+		for i := range 200 {
+			if kind == Products {
+				fmt.Fprintf(&f, "06901234567892,%d,spirits,%s\n", i, long)
+			} else {
+				fmt.Fprintf(&f, "E%d,2025-03-01 10:00,receiving,06901234567892,%s\n", i/150, long)
+			}
+		}
+		r, problems, err := NewReader(kind, strings.NewReader(f.String()), int64(f.Len()))
+		must(t, err)
+		if kind == Products && problems != nil || r == nil {
+			t.Fatalf("%s: %v", kind, problems)
+		}
+		var codes []string
+		most, total := 0, 0
+		for {
+			rows, _, err := r.chunk()
+			must(t, err)
+			if len(rows) == 0 {
+				break
+			}
+			held := 0
+			for _, row := range rows {
+				held += weight(row)
+				for _, p := range row.problems {
+					codes = append(codes, p.Code)
+				}
+			}
+			most, total = max(most, held), total+len(rows)
+		}
+		if most > 2*chunkBytes+(1<<20) {
+			t.Errorf("%s: %d bytes are held at once", kind, most)
+		}
+		if kind == Events && !slices.Contains(codes, "event_too_large") || kind == Products && total != 200 {
+			t.Errorf("%s: %d rows, %q", kind, total, slices.Compact(codes))
+		}
+	}
+}

@@ -18,8 +18,12 @@ const (
 	MaxBytes = 64 << 20
 )
 
-// chunkRows is how many rows are read, applied and then done with; an event is not divided.
-const chunkRows = 500
+const (
+	// chunkRows is how many rows are read, applied and then done with; an event is not divided.
+	chunkRows = 500
+	// chunkBytes ends a chunk early, and is the most that the rows of one event may have: a cell of XLSX may be a few bytes that stand for a long text.
+	chunkBytes = 8 << 20
+)
 
 // Reader reads a table of a kind, chunk by chunk. It is for one goroutine.
 type Reader struct {
@@ -33,6 +37,8 @@ type Reader struct {
 	lastKey string // of the event whose row was read last
 	first   *row   // of that event
 	run     int    // how many rows it has so far
+	bytes   int    // in them
+	over    bool   // and it has too many of either
 	rows    int
 	done    bool
 }
@@ -76,8 +82,10 @@ func (r *Reader) Close() error { return r.table.Close() }
 
 // chunk reads the next rows, an event's together: after the last there are none. problems are what ends the file before its end.
 func (r *Reader) chunk() (rows []*row, problems []Problem, err error) {
+	size := 0
 	if r.next != nil {
 		r.tooMany(r.next, true)
+		size = weight(r.next)
 		rows, r.next = append(rows, r.next), nil
 	}
 	for !r.done {
@@ -96,7 +104,7 @@ func (r *Reader) chunk() (rows []*row, problems []Problem, err error) {
 		}
 		r.rows++
 		fresh := r.remember(one)
-		if len(rows) >= chunkRows && fresh {
+		if (len(rows) >= chunkRows || size >= chunkBytes) && fresh {
 			r.next = one
 			return rows, nil, nil
 		}
@@ -104,20 +112,38 @@ func (r *Reader) chunk() (rows []*row, problems []Problem, err error) {
 			continue
 		}
 		rows = append(rows, one)
+		size += weight(one)
 	}
 	return rows, nil, nil
+}
+
+// weight is about how many bytes a row takes.
+func weight(one *row) int {
+	n := 0
+	for i := range one.Cells {
+		n += 32 + len(one.Cells[i].Text)
+	}
+	return n
 }
 
 // tooMany says that a row is one too many for its event, and notes it in the event's first row. Such rows are not kept, or an event could take
 // memory without bound.
 func (r *Reader) tooMany(one *row, fresh bool) bool {
 	if fresh {
-		r.first, r.run = one, 0
+		r.first, r.run, r.bytes, r.over = one, 0, 0, false
 	}
-	if r.run++; r.run == maxEventRows+1 {
+	r.run++
+	r.bytes += weight(one)
+	switch {
+	case r.over:
+	case r.run > maxEventRows:
+		r.over = true
 		r.first.add("event", bad("event_rows", strconv.Itoa(maxEventRows)))
+	case r.bytes > chunkBytes:
+		r.over = true
+		r.first.add("event", bad("event_too_large"))
 	}
-	return r.run > maxEventRows
+	return r.over
 }
 
 // remember notes the key of a row, and whether another row has it; fresh says that the row does not belong to the event of the one before.
