@@ -378,3 +378,28 @@ func TestOpenAndFollowRefuse(t *testing.T) {
 		t.Error("two sources of one kind")
 	}
 }
+
+// A list of long documents is short, and whoever goes on behind it sees all.
+func TestLongDocumentsDoNotAddUp(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const n, long = 40, 900 << 10
+	for range n {
+		b.n++
+		must(t, b.notes.coll.Insert(b.ctx, fmt.Sprintf("n%06d", b.n), note{Text: strings.Repeat("x", long)}))
+	}
+	b.catchUp()
+	ls, err := b.Leaves(b.ctx, 0, n)
+	must(t, err)
+	size := 0
+	for _, l := range ls {
+		if !l.Found {
+			t.Fatalf("leaf %d has no document", l.Index)
+		}
+		size += len(l.Sealed)
+	}
+	if size > 10<<20 || size < 4<<20 {
+		t.Errorf("%d leaves with %d bytes", len(ls), size)
+	}
+	b.inOrder()
+}

@@ -18,6 +18,9 @@ import (
 // MaxLeaves is how many leaves one call lists.
 const MaxLeaves = bundleSize
 
+// maxRead ends a call that lists leaves once it has read so many bytes of documents: all that is stored of a document has to be read for its hash.
+const maxRead = 8 << 20
+
 // Head is the published end of the log.
 type Head struct {
 	Origin     string
@@ -125,8 +128,8 @@ func (s *Service) eachLeaf(ctx context.Context, from, end int64, f func(i int64,
 	return err
 }
 
-// Leaves gives up to limit published leaves from a position on, with their documents. Only what is Public of them, with Nonce, may be
-// shown to everybody. NotFound when the log is shorter.
+// Leaves gives up to limit published leaves from a position on, with their documents; fewer where documents are long, and one at least. Only what
+// is Public of them, with Nonce, may be shown to everybody. NotFound when the log is shorter.
 func (s *Service) Leaves(ctx context.Context, from int64, limit int) ([]Leaf, error) {
 	st, err := s.published(ctx)
 	if err != nil {
@@ -147,7 +150,19 @@ func (s *Service) Leaves(ctx context.Context, from int64, limit int) ([]Leaf, er
 	if err != nil {
 		return nil, err
 	}
-	return out, s.fill(ctx, out)
+	read := 0
+	for at := 0; at < len(out); at += docsSize {
+		part := out[at:min(at+docsSize, len(out))]
+		if err := s.fill(ctx, part); err != nil {
+			return nil, err
+		}
+		for i := range part {
+			if read += len(part[i].Sealed); read > maxRead {
+				return out[:at+i+1], nil
+			}
+		}
+	}
+	return out, nil
 }
 
 // fill adds the documents to leaves. A leaf whose source this program does not know has none.

@@ -20,8 +20,8 @@ const (
 	gatherFor = 50 * time.Millisecond
 	// pageSize bounds the keys that a round asks a source for, and so what it holds in memory.
 	pageSize = store.MaxBatch
-	// docsSize is how many documents are read at once.
-	docsSize = 64
+	// docsSize is how many documents are read at once; one may have some megabytes.
+	docsSize = 8
 	// lease is the name of the sequencer's lease.
 	lease = "ledger"
 )

@@ -30,7 +30,19 @@ func (s stored) Checkpoint(ctx context.Context) ([]byte, error) {
 
 // Leaves implements Log. It makes the documents itself.
 func (s stored) Leaves(ctx context.Context, n int64, width int) ([]Leaf, error) {
-	ls, err := s.Store.Leaves(ctx, n*bundle, width)
+	var out []Leaf
+	for len(out) < width {
+		part, err := s.page(ctx, n*bundle+int64(len(out)), width-len(out))
+		if out = append(out, part...); err != nil || len(part) == 0 {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// page gives leaves from a position on, not all that are asked for where their documents are long.
+func (s stored) page(ctx context.Context, from int64, limit int) ([]Leaf, error) {
+	ls, err := s.Store.Leaves(ctx, from, limit)
 	if gap, ok := errors.AsType[*ledger.GapError](err); ok {
 		return nil, &BrokenError{Index: gap.From, Reason: fmt.Sprintf("the leaf is missing; the next is %d", gap.To)}
 	}
