@@ -154,8 +154,7 @@ func fit(f firm.Firm, events []*epcis.Event, raws []store.Item[rawDoc], doc capt
 	}
 	var bad []fault.Field
 	for i, e := range events {
-		parts := document(f, e, doc.Created)
-		if !fits(raws[i].V) || slices.ContainsFunc(parts, func(p store.Item[eventDoc]) bool { return !fits(p.V) }) {
+		if !fits(raws[i].V) || !storable(f, e) {
 			bad = append(bad, fault.Field{Pointer: pointer(e), Code: "event_too_large", Detail: "the event is too large to be stored; split its lists"})
 		}
 	}
@@ -166,8 +165,33 @@ func fit(f firm.Firm, events []*epcis.Event, raws []store.Item[rawDoc], doc capt
 }
 
 func fits(v any) bool {
+	n, err := sizeOf(v)
+	return err == nil && n <= store.MaxBody-margin
+}
+
+const (
+	// margin is what a document may grow by once it is decided: its capture and times stand in it only then, and the firm may be another kind of firm.
+	margin = 4 << 10
+	// maxStored bounds the parts of one event together. Each part of a transformation has all inputs, so a short text could fill memory
+	// wherever an event is read as a whole.
+	maxStored = 4 << 20
+)
+
+func sizeOf(v any) (int, error) {
 	b, err := json.Marshal(v)
-	return err == nil && len(b) <= store.MaxBody
+	return len(b), err
+}
+
+// storable says whether the store takes the parts of an event, and whoever reads all of them can hold them.
+func storable(f firm.Firm, e *epcis.Event) bool {
+	total := 0
+	for _, p := range document(f, e, time.Time{}) {
+		n, err := sizeOf(p.V)
+		if total += n; err != nil || n > store.MaxBody-margin || total > maxStored {
+			return false
+		}
+	}
+	return true
 }
 
 // captureID is the same for the same events of the same firm, so that a repeated capture finds itself.
@@ -273,7 +297,8 @@ func (s *Service) putRaws(ctx context.Context, raws []store.Item[rawDoc]) error 
 
 // rollForward writes the events of a decided capture and marks it as done. It may be repeated.
 func (s *Service) rollForward(ctx context.Context, f firm.Firm, id string, events []*epcis.Event, now time.Time) error {
-	items, err := s.writeEvents(ctx, f, id, events, now)
+	var items []store.Item[eventDoc]
+	err := s.writeEvents(ctx, f, id, events, now, func(part []store.Item[eventDoc]) { items = append(items, part...) })
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/haisu-trace/haisu/internal/blob"
@@ -46,7 +45,8 @@ type Jobs interface {
 	Get(ctx context.Context, o job.Owner, id string) (job.Job, error)
 }
 
-// planDoc lists the texts that a decided capture rolls forward, a batch of them; its ID is the capture's and the batch's number.
+// planDoc lists the texts that a decided capture rolls forward, a batch of them; its ID is the capture's and the batch's number. It stays behind
+// the capture, whose events whoever follows them finds by it; see EventLog.
 type planDoc struct {
 	Raws []string `json:"raws"`
 }
@@ -302,7 +302,7 @@ func (c *capturing) forward(ctx context.Context) error {
 		if n < c.doc.Written {
 			continue
 		}
-		if _, err := c.s.writeEvents(ctx, c.f, c.id, events, c.doc.Created); err != nil {
+		if err := c.s.writeEvents(ctx, c.f, c.id, events, c.doc.Created, func([]store.Item[eventDoc]) {}); err != nil {
 			return err
 		}
 		if err := c.update(ctx, func(d *captureDoc) { d.Written, d.Done = n+1, min(d.Total, (n+1)*captureBatch) }); err != nil {
@@ -329,11 +329,9 @@ func (c *capturing) proceed(ctx context.Context) error {
 		for i, it := range fresh {
 			events[i] = it.e
 		}
-		items, err := c.s.writeEvents(ctx, c.f, "", events, c.doc.Created)
-		if err != nil {
+		if err := c.s.writeEvents(ctx, c.f, "", events, c.doc.Created, c.s.touch); err != nil {
 			return err
 		}
-		c.s.touch(items)
 		from, to := batch[0].at, batch[len(batch)-1].at+1
 		err = c.update(ctx, func(d *captureDoc) {
 			if d.Done != from {
@@ -381,7 +379,7 @@ func (c *capturing) fail(ctx context.Context, bad []CaptureError) error {
 	})
 }
 
-// finish ends the capture, and then lets go of what is no longer needed.
+// finish ends the capture, and then lets go of the document.
 func (c *capturing) finish(ctx context.Context, change func(d *captureDoc)) error {
 	err := c.update(ctx, func(d *captureDoc) {
 		change(d)
@@ -389,11 +387,6 @@ func (c *capturing) finish(ctx context.Context, change func(d *captureDoc)) erro
 	})
 	if err != nil {
 		return err
-	}
-	for n := range c.doc.Plans {
-		if err := c.s.plans.Delete(ctx, planID(c.id, n)); err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
 	}
 	return c.s.deps.Blobs.Delete(ctx, *c.doc.Source)
 }
@@ -435,7 +428,7 @@ func (s *Service) siftItems(ctx context.Context, f firm.Firm, batch []item, seen
 				Status: 409, Pointer: pointer(it.at) + "/eventID", Code: "event_id_taken", Detail: "the ID stands for another event: " + it.e.ID(),
 			})
 		case twice || known && stored[id]:
-		case !fits(rawItem(f, it.e).V) || slices.ContainsFunc(document(f, it.e, time.Time{}), func(p store.Item[eventDoc]) bool { return !fits(p.V) }):
+		case !fits(rawItem(f, it.e).V) || !storable(f, it.e):
 			refused = append(refused, CaptureError{
 				Status: 422, Pointer: pointer(it.at), Code: "event_too_large", Detail: "the event is too large to be stored; split its lists",
 			})

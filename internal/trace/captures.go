@@ -100,28 +100,55 @@ func (s *Service) decodeRaws(ctx context.Context, ids []string) ([]*epcis.Event,
 	return events, nil
 }
 
-// writeEvents writes events, invisible until the capture is complete; "" is none. It may be repeated.
-func (s *Service) writeEvents(ctx context.Context, f firm.Firm, capture string, events []*epcis.Event, now time.Time) ([]store.Item[eventDoc], error) {
+// writeAtOnce is how much of events is held for writing, as weight counts.
+const writeAtOnce = 4 << 20
+
+// writeEvents writes events, invisible until the capture is complete; "" is none. It may be repeated. It holds a part of them at a time, and
+// tells written of each that is stored.
+func (s *Service) writeEvents(ctx context.Context, f firm.Firm, capture string, events []*epcis.Event, now time.Time, written func([]store.Item[eventDoc])) error {
 	var items []store.Item[eventDoc]
-	for _, e := range events {
+	held := 0
+	for i, e := range events {
 		for _, part := range document(f, e, now) {
 			part.V.Capture = capture
 			items = append(items, part)
+			held += weight(&part.V)
 		}
+		if held < writeAtOnce && i < len(events)-1 {
+			continue
+		}
+		if err := s.writeParts(ctx, items); err != nil {
+			return err
+		}
+		written(items)
+		items, held = nil, 0
 	}
+	return nil
+}
+
+// weight is about how many bytes a part of an event takes.
+func weight(e *eventDoc) int {
+	n := 512
+	for _, t := range e.Things {
+		n += len(t.EPC) + 32
+	}
+	return n
+}
+
+func (s *Service) writeParts(ctx context.Context, items []store.Item[eventDoc]) error {
 	if err := s.remember(ctx, items); err != nil {
-		return nil, err
+		return err
 	}
 	errs, err := s.events.InsertMany(ctx, items)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i, err := range errs {
 		if err != nil && !errors.Is(err, store.ErrExists) {
-			return nil, fmt.Errorf("event %s: %w", items[i].ID, err)
+			return fmt.Errorf("event %s: %w", items[i].ID, err)
 		}
 	}
-	return items, nil
+	return nil
 }
 
 func (s *Service) touch(items []store.Item[eventDoc]) {

@@ -98,17 +98,28 @@ func (l EventLog) eventChanges(ctx context.Context, token string, limit int) (ke
 }
 
 func (l EventLog) captureChanges(ctx context.Context, token string, limit int) (keys []string, next string, err error) {
-	changes, next, err := l.s.captures.Changes(ctx, token, limit)
+	changes, next, err := l.s.captures.Changes(ctx, token, min(limit, capturesAtOnce))
 	if err != nil {
 		return nil, token, err
 	}
 	for _, ch := range changes {
-		if !ch.Deleted && ch.V.State == captureDone {
-			keys = append(keys, ch.V.Raws...)
+		if ch.Deleted || ch.V.State != captureDone {
+			continue
+		}
+		keys = append(keys, ch.V.Raws...)
+		for n := range ch.V.Plans { // of a large document
+			p, err := l.s.plans.Get(ctx, planID(ch.ID, n))
+			if err != nil {
+				return nil, token, err
+			}
+			keys = append(keys, p.V.Raws...)
 		}
 	}
 	return keys, next, nil
 }
+
+// capturesAtOnce bounds the captures of one call: each may have thousands of events.
+const capturesAtOnce = 8
 
 // isFirstPart tells the first part of an event, whose ID is the event's key, from the others, which have a number behind it.
 func isFirstPart(id string, e *eventDoc) bool {

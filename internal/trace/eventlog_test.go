@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
@@ -277,4 +278,26 @@ func alterations(doc any) []alteration {
 	}
 	walk(doc, "", func(v any) any { return v })
 	return out
+}
+
+// Whoever follows the events while a job captures them finds each of them when the capture is complete.
+func TestTheLogHasTheEventsOfALargeCapture(t *testing.T) {
+	t.Parallel()
+	const n = 2*captureBatch + 50
+	b := setupJobs(t)
+	sent := b.send(large(n), Rollback)
+	d, err := b.captures.Get(t.Context(), sent.ID)
+	must(t, err)
+	token, early := "", 0
+	c := &capturing{s: b.Service, f: b.maker, id: sent.ID, doc: d.V, progress: func(context.Context, int, int) error {
+		var keys []string
+		keys, token = b.keysOf(token)
+		early += len(keys)
+		return nil
+	}}
+	must(t, c.run(t.Context()))
+	keys, _ := b.keysOf(token)
+	if early != 0 || len(keys) != n {
+		t.Errorf("%d events before the end and %d at it, of %d", early, len(keys), n)
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/gs1"
 	"github.com/haisu-trace/haisu/internal/lang"
+	"github.com/haisu-trace/haisu/internal/store"
 	"github.com/haisu-trace/haisu/internal/warning"
 )
 
@@ -336,5 +337,62 @@ func TestOfTwoMeaningsOfACodeTheWorseCounts(t *testing.T) {
 	must(t, err)
 	if a.Headline.Status != HeadWarning || a.Asked.GTIN != string(gtinA) {
 		t.Fatalf("%+v %+v", a.Asked, a.Headline)
+	}
+}
+
+// What is written behind the decision makes a document longer than it was when it was checked. A capture that could not roll forward for
+// it would hold up whoever waits for it: the flows of all firms, and the alerts.
+func TestNothingGrowsTooLargeBehindItsDecision(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	build := func(inputs, fill int) *epcis.Document {
+		var list []string
+		for i := range inputs {
+			list = append(list, fmt.Sprintf(`"x:%04d"`, i))
+		}
+		list = append(list, `"https://example.com/`+strings.Repeat("f", fill)+`"`)
+		doc, err := epcis.DecodeDocument([]byte(`{"@context":["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld",{"x":"https://example.com/`+strings.Repeat("n", 450)+`/"}],
+"type":"EPCISDocument","schemaVersion":"2.0","creationDate":"2026-11-24T00:00:00Z","epcisBody":{"eventList":[
+{"type":"TransformationEvent","eventTime":"2026-01-04T00:00:00Z","eventTimeZoneOffset":"+00:00","inputEPCList":[`+strings.Join(list, ",")+`],"outputEPCList":["`+unitOf("OUT")+`"]}]}}`), CaptureLimits)
+		must(t, err)
+		return doc
+	}
+	size := func(doc *epcis.Document) int {
+		n, err := sizeOf(document(b.maker, doc.Events[0], b.clock.Now())[0].V)
+		must(t, err)
+		return n
+	}
+	inputs := 2000
+	for size(build(inputs+1, 0)) < store.MaxBody {
+		inputs++
+	}
+	doc := build(inputs, store.MaxBody-10-size(build(inputs, 0)))
+	if n := size(doc); n != store.MaxBody-10 {
+		t.Fatalf("%d bytes: the test tests nothing", n)
+	}
+	if _, err := b.Capture(t.Context(), b.maker, doc); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("%v", err)
+	}
+	if open, err := b.captures.Count(t.Context(), store.Query{Index: byState, Eq: store.K(captureRunning)}, 1); err != nil || open != 0 {
+		t.Errorf("%d captures that cannot end, %v", open, err)
+	}
+}
+
+// Each part of a transformation has all inputs: a text of some kilobytes would be stored as many megabytes, and be read as such with every leaf of the log.
+func TestAnEventIsStoredInBoundedSize(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	list := func(prefix string, n int) string {
+		var out []string
+		for i := range n {
+			out = append(out, fmt.Sprintf(`"x:%s%d"`, prefix, i))
+		}
+		return strings.Join(out, ",")
+	}
+	e, err := epcis.DecodeEvent([]byte(`{"@context":["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld",{"x":"https://example.com/`+strings.Repeat("n", 450)+`/"}],
+"type":"TransformationEvent","eventTime":"2026-01-04T00:00:00Z","eventTimeZoneOffset":"+00:00","inputEPCList":[`+list("i", 1500)+`],"outputEPCList":[`+list("o", 5000)+`]}`), CaptureLimits)
+	must(t, err)
+	if _, err := b.CaptureEvent(t.Context(), b.maker, e); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "event_too_large") {
+		t.Errorf("%v", err)
 	}
 }
