@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -38,6 +39,15 @@ func rights(who *access.Service) press.Rights {
 		}
 		return access.Allow(&p, access.Action(q.Action), access.Target{Authority: q.Authority, Class: q.Class, Level: q.Grade.Level, Recall: q.Grade.Recall, Second: q.Second})
 	}
+}
+
+// tellFailures keeps log-ins that failed in the audit trail.
+func (a *app) tellFailures(ctx context.Context, f access.Failures) error {
+	after, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	return a.trail.Record(ctx, audit.Entry{Actor: "anyone", Action: "createSession", Subject: "sessions", Phase: audit.Failed, Outcome: "login_failed", After: after})
 }
 
 // openProvider is the OpenID provider of the settings; nil without one. It is asked at the first sign-in.

@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/haisu-trace/haisu/internal/access"
 	"github.com/haisu-trace/haisu/internal/access/audit"
 )
 
@@ -63,4 +65,30 @@ func TestCommandsAreTraced(t *testing.T) {
 		return nil
 	})
 	d.mustSay("in order")
+}
+
+// Log-ins that fail are told to the trail when the server ends, at the latest.
+func TestFailedLoginsAreInTheTrail(t *testing.T) {
+	t.Parallel()
+	d := trailOf{t, t.TempDir()}
+	d.with(func(ctx context.Context, a *app, s *audit.Service) error {
+		_, err := a.access.Login(ctx, access.LoginRequest{Login: "a password by mistake", Password: "x", Client: access.Client{Network: "203.0.113.0/24"}})
+		if err == nil {
+			t.Error("nobody logged in")
+		}
+		ended, end := context.WithCancel(ctx)
+		end()
+		if err := a.access.Run(ended); err != nil {
+			return err
+		}
+		list, _, err := s.List(ctx, audit.Filter{Action: "createSession"}, "", 10)
+		if err != nil || len(list) != 1 {
+			return fmt.Errorf("the trail has %+v: %w", list, err)
+		}
+		after := string(list[0].After)
+		if e := list[0]; e.Phase != audit.Failed || e.Actor != "anyone" || !strings.Contains(after, `"logins":[{"networks":1,"tries":1}]`) || strings.Contains(after, "mistake") {
+			t.Errorf("%+v %s", e, after)
+		}
+		return nil
+	})
 }

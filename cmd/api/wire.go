@@ -111,7 +111,7 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	if _, err = a.bodies.Seed(ctx); err != nil {
 		return nil, err
 	}
-	who := access.Options{Hasher: a.box, Vault: a.vault, Now: time.Now, Authorities: a.bodies, Firms: a.firms, Log: log}
+	who := access.Options{Hasher: a.box, Vault: a.vault, Now: time.Now, Authorities: a.bodies, Firms: a.firms, Log: log, Told: a.tellFailures}
 	if a.access, err = access.Open(ctx, a.engine, who); err != nil {
 		return nil, err
 	}

@@ -92,6 +92,8 @@ type Options struct {
 	Authorities Authorities  // nil: any authority, competent for everything
 	Firms       Firms        // nil: any firm, which never changes
 	Log         *slog.Logger // nil: nothing is logged
+
+	Told func(context.Context, Failures) error // is told of log-ins that failed, by Run; nil: nobody is
 }
 
 // Service keeps identities. It is safe for concurrent use, and replicas may share a store.
@@ -112,6 +114,8 @@ type Service struct {
 	hashing     chan struct{} // bounds the memory that password hashing takes
 	known       *otter.Cache[string, answer]
 	touched     chan touch
+	failures    failures
+	told        func(context.Context, Failures) error
 }
 
 // The declared indexes.
@@ -125,7 +129,7 @@ const (
 // Open declares the collections.
 func Open(ctx context.Context, eng store.Engine, o Options) (*Service, error) {
 	s := &Service{
-		hasher: o.Hasher, vault: o.Vault, now: o.Now, authorities: o.Authorities, firms: o.Firms, log: o.Log,
+		hasher: o.Hasher, vault: o.Vault, now: o.Now, authorities: o.Authorities, firms: o.Firms, log: o.Log, told: o.Told,
 		hashing: make(chan struct{}, hashSlots), known: newKnown(), touched: make(chan touch, maxTouched),
 	}
 	if s.log == nil {

@@ -85,6 +85,14 @@ func (s *Service) attemptsID(what string) string { return s.hasher.Hash("attempt
 // Login opens a session. A wrong login, password or code gives one and the same Unauthenticated error (login_failed), after the same work; so
 // does an operator who is disabled or not enrolled. TooMany (too_many_attempts).
 func (s *Service) Login(ctx context.Context, r LoginRequest) (Session, error) {
+	v, err := s.login(ctx, r)
+	if k := fault.KindOf(err); err != nil && (k == fault.Unauthenticated || k == fault.TooMany) {
+		s.failed(ctx, &r)
+	}
+	return v, err
+}
+
+func (s *Service) login(ctx context.Context, r LoginRequest) (Session, error) {
 	d, err := s.operators.Get(ctx, r.Login)
 	known := err == nil && !d.V.Disabled && d.V.Password != ""
 	if err != nil && !errors.Is(err, store.ErrNotFound) {

@@ -172,12 +172,20 @@ func (s *Service) use(token string, a answer) {
 	s.known.Set(token, a)
 }
 
-// Run notes the use of sessions and keys until ctx ends. A use that is lost with the process shortens an idle time by a minute.
+// Run notes the use of sessions and keys, and tells what log-ins failed, until ctx ends. A use that is lost with the process shortens an idle time by
+// a minute.
 func (s *Service) Run(ctx context.Context) error {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			s.tellLast(context.WithoutCancel(ctx))
 			return nil
+		case <-tick.C:
+			if err := s.tell(ctx, tellEvery); err != nil && ctx.Err() == nil {
+				s.log.WarnContext(ctx, "failed log-ins are not in the audit trail yet", "error", err)
+			}
 		case t := <-s.touched:
 			if err := s.note(ctx, t); err != nil && ctx.Err() == nil {
 				s.log.WarnContext(ctx, "the use of a session or key was not noted", "error", err)
