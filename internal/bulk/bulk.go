@@ -37,6 +37,8 @@ const (
 	Purpose = "imports"
 	// MaxProblems is how many problems of one import are kept; all are counted.
 	MaxProblems = 10_000
+	// MaxWaiting is how many imports of a firm, in production or in its test tenant, may wait to be run: their files are kept until then.
+	MaxWaiting = 20
 	// problemsPerDoc bounds the size of a stored document.
 	problemsPerDoc = 100
 )
@@ -139,11 +141,14 @@ type cursor struct {
 	Outcome
 }
 
-// Begin keeps the file and asks for its import. TooLarge (file_too_large), Unavailable; Conflict (idempotency_key_reused) when the key was used
+// Begin keeps the file and asks for its import. TooLarge (file_too_large), Unavailable; TooMany (jobs_waiting); Conflict (idempotency_key_reused) when the key was used
 // for another file or kind; whatever file gives.
 func (s *Service) Begin(ctx context.Context, o Order, file io.Reader) (Import, error) {
 	if !o.Kind.Valid() {
 		return Import{}, fault.InvalidFields(fault.Field{Pointer: "/kind", Code: "not_allowed", Detail: "products, lots, codes or events"})
+	}
+	if err := s.deps.Jobs.Room(ctx, o.owner(), JobKind, MaxWaiting); err != nil {
+		return Import{}, err
 	}
 	id := s.deps.Token()
 	if o.IdempotencyKey != "" {

@@ -458,3 +458,20 @@ func TestRowsAreHeldInBoundedMemory(t *testing.T) {
 		}
 	}
 }
+
+// Files are kept until their jobs run: one firm's must not fill the disk, and another tenant has room of its own.
+func TestImportsThatWaitAreBounded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for range MaxWaiting {
+		b.begin(Order{Kind: Lots}, "gtin,lot\n")
+	}
+	o := Order{Firm: b.firm.ID, Kind: Lots}
+	if _, err := b.Begin(t.Context(), o, strings.NewReader("gtin,lot\n")); fault.CodeOf(err) != "jobs_waiting" || fault.KindOf(err) != fault.TooMany {
+		t.Errorf("%v", err)
+	}
+	o.Tenant = b.firm.ID
+	if _, err := b.Begin(t.Context(), o, strings.NewReader("gtin,lot\n")); err != nil {
+		t.Error(err)
+	}
+}

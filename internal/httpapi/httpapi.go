@@ -32,7 +32,7 @@ type server struct {
 	guard   *Guard
 	doors   map[string]*door // by method and path
 
-	printing places // for those who make labels
+	printing *places // for those who make labels
 }
 
 var _ StrictServerInterface = (*server)(nil)
@@ -67,7 +67,7 @@ func New(deps Deps) (*fiber.App, error) {
 	}
 	s := &server{
 		deps: deps, https: strings.HasPrefix(deps.PublicURL, "https://"), cookie: cookieName(deps.PublicURL), metrics: m, guard: deps.Guard,
-		printing: make(places, printsAtOnce),
+		printing: newPlaces(printsAtOnce),
 	}
 	doc, err := loadContract()
 	if err != nil {

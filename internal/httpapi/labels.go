@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -24,7 +25,7 @@ const (
 	maxSheetLabels = 100_000 // positions of one PDF
 	// printTime is how long the making of labels may take: 100,000 take some minutes of one core.
 	printTime = time.Hour
-	// printsAtOnce is how many are made at once; scans come first.
+	// printsAtOnce is how many are made at once, each for another firm; scans come first.
 	printsAtOnce = 2
 )
 
@@ -137,7 +138,7 @@ func (s *server) labels(c *fiber.Ctx) error {
 	if c.Method() == http.MethodHead { // hands nothing out
 		return nil
 	}
-	if !s.printing.take() {
+	if !s.printing.take(f.ID) {
 		return &httpError{status: http.StatusServiceUnavailable, code: "overloaded", detail: "other labels are being made; try again in a while", retry: printRetry, shed: true}
 	}
 	order := trace.Print{Batch: b.ID, Format: kind.format, By: actorOf(&k.principal)}
@@ -145,12 +146,12 @@ func (s *server) labels(c *fiber.Ctx) error {
 		_, order, err = codes.StartPrint(ctx, f, order, from, count)
 	}
 	if err != nil {
-		s.printing.give()
+		s.printing.give(f.ID)
 		return err
 	}
 	k.change.Why = order.Reason
 	s.stream(c, k, func(ctx context.Context, w io.Writer) error {
-		defer s.printing.give()
+		defer s.printing.give(f.ID)
 		return s.writeLabels(ctx, codes, open(w, &b, &order), b, order.Span, name)
 	})
 	return nil
@@ -183,19 +184,32 @@ func (s *server) writeLabels(ctx context.Context, codes Codes, w label.Writer, b
 	return w.Close()
 }
 
-// places are a bounded number of places.
-type places chan struct{}
-
-func (p places) take() bool {
-	select {
-	case p <- struct{}{}:
-		return true
-	default:
-		return false
-	}
+// places are a bounded number of places, of which nobody has two: whoever takes labels slowly must not keep all others from theirs.
+type places struct {
+	mu   sync.Mutex
+	free int
+	held map[string]bool
 }
 
-func (p places) give() { <-p }
+func newPlaces(n int) *places { return &places{free: n, held: map[string]bool{}} }
+
+func (p *places) take(who string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.free == 0 || p.held[who] {
+		return false
+	}
+	p.free--
+	p.held[who] = true
+	return true
+}
+
+func (p *places) give(who string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free++
+	delete(p.held, who)
+}
 
 // stream answers with what write writes, as it is read. An error of write breaks the connection off, so that nobody takes a part for the whole; a client that goes
 // away, or stops reading, fails write. It is called at last, when the answer is decided.

@@ -207,3 +207,16 @@ func TestJobsHaveOwners(t *testing.T) {
 		t.Errorf("%+v", b.fakes.owners)
 	}
 }
+
+// A firm that takes its labels slowly keeps no other firm from theirs.
+func TestAFirmHasOnePlaceForLabels(t *testing.T) {
+	t.Parallel()
+	p := newPlaces(2)
+	if !p.take("a") || p.take("a") || !p.take("b") || p.take("c") {
+		t.Error("a firm has two places, or there are three")
+	}
+	p.give("a")
+	if p.take("b") || !p.take("c") {
+		t.Error("a place that was given back is not there, or goes to whoever has one")
+	}
+}

@@ -134,6 +134,21 @@ func (s *Service) Enqueue(ctx context.Context, n New) (Job, error) {
 	return j, nil
 }
 
+// Room is nil while fewer than most of an owner's jobs of a kind wait to be run. It is for whoever keeps a large input before it asks for the job, so
+// that nobody fills the disk; requests of one moment may pass together. fault TooMany (jobs_waiting).
+func (s *Service) Room(ctx context.Context, o Owner, kind string, most int) error {
+	key := ownerKey(o)
+	n, err := s.jobs.Count(ctx, store.Query{Index: byQueue, Eq: store.K(kind), From: key, To: key.After()}, most)
+	if err != nil || n < most {
+		return err
+	}
+	return &fault.Error{
+		Kind: fault.TooMany, Code: "jobs_waiting", Detail: fmt.Sprintf("%d jobs of this kind wait already; send more when some of them are done", most), Retry: roomRetry,
+	}
+}
+
+const roomRetry = 30 * time.Second
+
 func (s *Service) existing(ctx context.Context, j *Job, byKey bool) (Job, error) {
 	d, err := s.jobs.Get(ctx, j.ID)
 	switch {

@@ -36,6 +36,9 @@ var LargeLimits = epcis.Limits{Bytes: 64 << 20, Events: 20_000, EventBytes: 512 
 // captureBatch is how many events are worked on at once: it bounds the memory that a job takes.
 const captureBatch = 200
 
+// maxWaiting is how many captures of a firm may wait for their job, each with a document of up to LargeLimits.Bytes.
+const maxWaiting = 50
+
 // maxCaptureErrors is how many refusals a capture lists.
 const maxCaptureErrors = 100
 
@@ -43,6 +46,7 @@ const maxCaptureErrors = 100
 type Jobs interface {
 	Enqueue(ctx context.Context, n job.New) (job.Job, error)
 	Get(ctx context.Context, o job.Owner, id string) (job.Job, error)
+	Room(ctx context.Context, o job.Owner, kind string, most int) error
 }
 
 // planDoc lists the texts that a decided capture rolls forward, a batch of them; its ID is the capture's and the batch's number. It stays behind
@@ -56,10 +60,13 @@ var planDef = store.Def[planDoc]{Name: "capture_plans"}
 func planID(capture string, batch int) string { return fmt.Sprintf("%s|%d", capture, batch) }
 
 // CaptureLarge keeps a document, durably before it returns, and asks for its capture. The same document of the same firm is the same capture: one
-// that is running or was done is not begun again, one that failed is. TooLarge, Unavailable, and the errors of r.
+// that is running or was done is not begun again, one that failed is. TooLarge, TooMany (jobs_waiting), Unavailable, and the errors of r.
 func (s *Service) CaptureLarge(ctx context.Context, f firm.Firm, r io.Reader, behaviour string) (CaptureJob, error) {
 	if s.deps.Blobs == nil || s.deps.Jobs == nil {
 		return CaptureJob{}, fault.New(fault.Unavailable, "unavailable", "large documents cannot be taken now")
+	}
+	if err := s.deps.Jobs.Room(ctx, job.Firm(f.ID, s.deps.tenant), CaptureJobKind, maxWaiting); err != nil {
+		return CaptureJob{}, err
 	}
 	owner := hashOf(s.deps.tenant, f.ID, behaviour)
 	ref, err := s.deps.Blobs.Put(ctx, blob.Space{Purpose: blobPurpose, Record: owner}, r, int64(LargeLimits.Bytes))
