@@ -230,7 +230,11 @@ func (s *Service) Contradictions(ctx context.Context, ref gs1.Ref, tag, viewer s
 	}
 	list = contradictions(node(ref), w.facts, c)
 	if viewer != "" {
-		if list, err = seenBy(viewer, w.facts, list); err != nil {
+		counts, err := s.dealingOf(ctx, viewer)
+		if err != nil {
+			return nil, false, err
+		}
+		if list, err = seenBy(viewer, w.facts, list, counts(node(ref))); err != nil {
 			return nil, false, err
 		}
 	}
@@ -264,15 +268,15 @@ func (s *Service) circumstances(ctx context.Context, ref gs1.Ref, facts []fact) 
 	return c, err
 }
 
-// seenBy leaves a firm what it and its direct partners said.
-func seenBy(viewer string, facts []fact, list []Contradiction) ([]Contradiction, error) {
+// seenBy leaves a firm what it said, and its direct partners, if it counts that it dealt in the unit.
+func seenBy(viewer string, facts []fact, list []Contradiction, counts bool) ([]Contradiction, error) {
 	facts = slices.Clone(facts)
 	slices.SortStableFunc(facts, func(a, b fact) int { return a.Time.Compare(b.Time) })
 	hands := map[[2]string]bool{}
 	part := false
 	for i := range facts {
 		part = part || facts[i].Firm == viewer
-		if i > 0 && facts[i-1].Firm != facts[i].Firm {
+		if i > 0 && facts[i-1].Firm != facts[i].Firm && counts {
 			hands[[2]string{facts[i-1].Firm, facts[i].Firm}] = true
 		}
 	}

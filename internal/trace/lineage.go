@@ -54,6 +54,8 @@ type lineage struct {
 	hands map[[2]string]bool
 	firms map[string]bool
 	cut   map[string]bool
+
+	counts dealing
 }
 
 // origins is a node whose origin is asked for, as of a moment.
@@ -72,6 +74,10 @@ func (s *Service) Ancestors(ctx context.Context, start Start, at time.Time, view
 	}
 	l := &lineage{
 		s: s, until: at, out: []Ancestor{}, seen: map[string]bool{start.node(): true}, hands: map[[2]string]bool{}, firms: map[string]bool{}, cut: map[string]bool{},
+	}
+	var err error
+	if l.counts, err = s.dealingOf(ctx, viewer); err != nil {
+		return nil, err
 	}
 	l.next = []origins{{node: start.node(), until: at, box: start.SSCC != ""}}
 	if start.SSCC == "" {
@@ -218,9 +224,10 @@ func (l *lineage) level(ctx context.Context, level []origins, depth int) error {
 func (l *lineage) look(o origins, events []*eventDoc, depth int) (units []gs1.Ref) {
 	inside := map[string]Ancestor{}
 	before := ""
+	counts := l.counts(o.node)
 	for _, e := range events {
 		l.firms[e.Firm] = true
-		if before != "" && before != e.Firm {
+		if before != "" && before != e.Firm && counts {
 			l.hands[[2]string{before, e.Firm}] = true
 		}
 		before = e.Firm

@@ -71,6 +71,7 @@ type body struct {
 	lot     int32 // -1: a mere container
 	amount  float64
 	unit    int32 // of measure; -1: a single unit
+	counts  bool  // of a mere container: see dealing
 }
 
 // vessel is what a body is to what is inside it. A container that is emptied as a whole lets go of one filling.
@@ -125,6 +126,8 @@ type tracker struct {
 	wrong  map[uint64]struct{} // events that were declared errors
 	hands  map[[2]int32]struct{}
 	loose  map[looseKey]*looseSum
+	counts dealing
+	ofLot  []bool // by lot: whether dealing in it counts
 }
 
 // looseKey and looseSum are what was told of amounts.
@@ -143,6 +146,7 @@ func newTracker() *tracker {
 	return &tracker{
 		seed: maphash.MakeSeed(), names: table{at: map[string]int32{}}, lotAt: map[lotKey]int32{}, boxes: map[string]int32{}, vessel: map[int32]*vessel{},
 		lines: map[uint64]struct{}{}, wrong: map[uint64]struct{}{}, hands: map[[2]int32]struct{}{}, loose: map[looseKey]*looseSum{},
+		counts: func(string) bool { return true },
 	}
 }
 
@@ -191,6 +195,7 @@ func (k *tracker) lot(key lotKey) int32 {
 		k.lotAt[key] = i
 		k.lots = append(k.lots, key)
 		k.units = append(k.units, map[string]int32{})
+		k.ofLot = append(k.ofLot, k.counts(node(gs1.Ref{GTIN: key.GTIN, Lot: key.Lot})))
 	}
 	return i
 }
@@ -233,7 +238,7 @@ func (k *tracker) boxOf(n string, lotOf func(gs1.Ref) (int32, bool)) (i int32, f
 	if isTradeItem(n) {
 		k.sets++
 	}
-	i = k.add(body{spot: spot{at: never}, in: -1, lot: -1, unit: -1})
+	i = k.add(body{spot: spot{at: never}, in: -1, lot: -1, unit: -1, counts: k.counts(n)})
 	k.boxes[strings.Clone(n)] = i
 	return i, true
 }
@@ -338,8 +343,15 @@ func (k *tracker) happen(h *happening) {
 	k.told(h)
 }
 
-// handed notes that goods went from one firm to another.
+// handed notes that goods went from one firm to another, where that counts.
 func (k *tracker) handed(i, firm int32) {
+	counts := k.bodies[i].counts
+	if lot := k.bodies[i].lot; lot >= 0 {
+		counts = k.ofLot[lot]
+	}
+	if !counts {
+		return
+	}
 	if before := k.where(i); before.at != never && before.firm != firm {
 		k.hands[[2]int32{before.firm, firm}] = struct{}{}
 	}

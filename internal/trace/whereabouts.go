@@ -109,8 +109,8 @@ type Withheld struct {
 const maxRows = 500
 
 // Whereabouts says where goods went, as of a moment in event time. It follows units through containers while they are inside, and what
-// was made of them. For a firm (viewer not ""), what happened more than one step away from it is only counted; NotFound for a firm that
-// took no part. Memory and time are bounded, and what was cut is named.
+// was made of them. For a firm (viewer not ""), what happened more than one step away from it is only counted, and of goods that it may not speak
+// for all that others said; NotFound for a firm that took no part. Memory and time are bounded, and what was cut is named.
 func (s *Service) Whereabouts(ctx context.Context, start Start, at time.Time, viewer string) (*Whereabouts, error) {
 	if err := start.valid(); err != nil {
 		return nil, err
@@ -120,6 +120,9 @@ func (s *Service) Whereabouts(ctx context.Context, start Start, at time.Time, vi
 		return nil, err
 	}
 	t := s.newTracking(at)
+	if t.counts, err = s.dealingOf(ctx, viewer); err != nil {
+		return nil, err
+	}
 	switch {
 	case start.SSCC != "":
 		err = t.contents(ctx, start.node())

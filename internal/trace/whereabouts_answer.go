@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/haisu-trace/haisu/internal/fault"
+	"github.com/haisu-trace/haisu/internal/gs1"
 )
 
 // answer counts what was replayed, with names in place of numbers.
@@ -178,6 +179,30 @@ func (w *Whereabouts) narrow(viewer string) error {
 		return errNoPart()
 	}
 	return nil
+}
+
+// dealing says whether a viewer's dealing in a node of the graph makes partners of those who had it before and after.
+type dealing func(node string) bool
+
+// dealingOf is the dealing of a firm: in what it is the registrant of, or has a grant for. Anyone may name itself as the source or destination of
+// goods that it never saw, and would be everybody's partner. For officers, who see all, everything counts.
+func (s *Service) dealingOf(ctx context.Context, viewer string) (dealing, error) {
+	if viewer == "" {
+		return func(string) bool { return true }, nil
+	}
+	firms, err := s.deps.Firms.GetMany(ctx, []string{viewer})
+	if err != nil {
+		return nil, err
+	}
+	f := firms[viewer]
+	return func(n string) bool {
+		e, err := gs1.ParseEPC(n)
+		if err != nil {
+			return false
+		}
+		digits, ok := e.CompanyDigits()
+		return ok && f.Owns(digits)
+	}, nil
 }
 
 // partners are a firm itself and those to whom it gave goods or from whom it got them.

@@ -329,3 +329,38 @@ func TestAncestorsAreFoundInTime(t *testing.T) {
 		t.Errorf("a stranger: %v", err)
 	}
 }
+
+// Whoever names itself as the source of a rival's goods, before and after everything that others said of them, is nobody's partner by that.
+func TestNamingOneselfShowsNothingOfOthers(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.world()
+	stranger, asSource := b.stranger()
+	for day := 1; day <= 11; day++ {
+		for hour, things := range map[int]string{1: sscc(9), 2: sscc(2), 3: unitURI("U1"), 4: unitURI("U5")} {
+			for _, minute := range []int{0, 59} {
+				res := b.capture(stranger, event("ObjectEvent", "OBSERVE", "inspecting", fmt.Sprintf("2026-01-%02dT%02d:%02d:00Z", day, hour, minute), `"epcList":["`+things+`"],`+asSource))
+				if !res.Events[0].Confirmed {
+					t.Fatal("the event is not confirmed: the test tests nothing")
+				}
+			}
+		}
+	}
+	b.follow()
+	for _, start := range []Start{lotStart, {Ref: gs1.Ref{GTIN: gtinA, Serial: "U5"}}, {SSCC: strings.TrimPrefix(sscc(2), "https://id.gs1.org/00/")}} {
+		w := b.whereabouts(start, "2026-01-31T00:00:00Z", "stranger")
+		for _, p := range w.Positions {
+			if p.Firm.ID != "stranger" {
+				t.Errorf("%+v: the stranger sees %+v", start, p)
+			}
+		}
+		for _, r := range w.Reported {
+			t.Errorf("%+v: the stranger sees %+v", start, r)
+		}
+	}
+	l, err := b.Ancestors(t.Context(), Start{SSCC: strings.TrimPrefix(sscc(2), "https://id.gs1.org/00/")}, moment(t, "2026-01-05T00:00:00Z"), "stranger")
+	must(t, err)
+	if len(l.Items) != 0 || l.Withheld.Rows == 0 {
+		t.Errorf("the stranger sees %+v, withheld %+v", l.Items, l.Withheld)
+	}
+}
