@@ -90,6 +90,9 @@ func drain(t testing.TB, file []byte) (rows int, peak uint64) {
 
 // TestMemory reads 100,000 rows: nothing is kept of them but an XLSX file's shared strings.
 func TestMemory(t *testing.T) { //nolint:paralleltest // it measures the heap
+	if testing.Short() {
+		t.Skip("memory under the race detector says nothing")
+	}
 	const rows = 100_000
 	for name, c := range map[string]struct {
 		file []byte
