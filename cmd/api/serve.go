@@ -183,7 +183,7 @@ const sweepEvery = time.Minute
 
 // sweeps delete what is expired, up to a number of documents each.
 func (a *app) sweeps() []func(context.Context, int) (int, error) {
-	all := []func(context.Context, int) (int, error){a.access.Sweep, a.cases.Sweep, a.consumers.Sweep, a.vault.Sweep, a.jobs.Sweep, a.imports.Sweep}
+	all := []func(context.Context, int) (int, error){a.access.Sweep, a.cases.Sweep, a.consumers.Sweep, a.vault.Sweep, a.jobs.Sweep, a.imports.Sweep, a.documents.Sweep}
 	if d, ok := a.blobs.(*disk.Store); ok {
 		all = append(all, d.Sweep)
 	}

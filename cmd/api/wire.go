@@ -63,6 +63,7 @@ type app struct {
 	trail     *audit.Service
 	approvals *approval.Service
 	sandboxes *trace.Sandboxes
+	documents *trace.DocumentSweep
 	warnings  *warning.Service
 	notices   *notice.Service
 	consumers *consumer.Service
@@ -149,6 +150,7 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	if a.sandboxes, err = trace.OpenSandboxes(ctx, world); err != nil {
 		return nil, err
 	}
+	a.documents = trace.NewDocumentSweep(a.trace, a.sandboxes)
 	if a.imports, err = bulk.Open(ctx, bulk.Deps{
 		Engine: a.engine, Blobs: a.blobs, Jobs: a.jobs, Firms: a.firms, World: a.world, Now: time.Now, Token: func() string { return clock.Token(16) },
 	}); err != nil {

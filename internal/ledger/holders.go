@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	neturl "net/url"
 	"sync"
 	"time"
 
@@ -67,9 +68,10 @@ func (h *Holders) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for _, url := range h.urls {
 		wg.Go(func() {
+			name := hostOf(url)
 			for ctx.Err() == nil {
 				if err := h.Send(ctx, url); err != nil && ctx.Err() == nil {
-					h.log.log.WarnContext(ctx, "a checkpoint was not delivered", "holder", url, "error", err)
+					h.log.log.WarnContext(ctx, "a checkpoint was not delivered", "holder", name, "error", err)
 				}
 				_ = pause(ctx, holderLook) // the end of ctx ends the loop
 			}
@@ -78,6 +80,15 @@ func (h *Holders) Run(ctx context.Context) error {
 	<-ctx.Done()
 	wg.Wait()
 	return nil
+}
+
+// hostOf is what logs call a holder: a path may hold a secret.
+func hostOf(address string) string {
+	u, err := neturl.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 func holderID(url string) string {
@@ -153,6 +164,9 @@ func (h *Holders) post(ctx context.Context, url, note string) error {
 	}
 	req.Header.Set("Content-Type", "text/plain; charset=utf-8")
 	resp, err := h.client.Do(req)
+	if e, ok := errors.AsType[*neturl.Error](err); ok {
+		return e.Err // without the address, which see hostOf
+	}
 	if err != nil {
 		return err
 	}

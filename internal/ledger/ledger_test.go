@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -402,4 +403,17 @@ func TestLongDocumentsDoNotAddUp(t *testing.T) {
 		t.Errorf("%d leaves with %d bytes", len(ls), size)
 	}
 	b.inOrder()
+}
+
+// The path of a holder's address may be a secret between it and this program: what is told of a failure does not have it.
+func TestTheAddressOfAHolderIsNotTold(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.write(1)
+	b.catchUp()
+	const address = "http://127.0.0.1:1/secret"
+	err := b.Holders([]string{address}, &http.Client{}).Send(b.ctx, address)
+	if err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("%v", err)
+	}
 }

@@ -73,7 +73,7 @@ func (s *Service) CaptureLarge(ctx context.Context, f firm.Firm, r io.Reader, be
 	if err != nil {
 		return CaptureJob{}, err
 	}
-	id := hashOf(owner, ref.Hash)
+	id := captureOf(ref)
 	now := s.now().UTC().Truncate(time.Millisecond)
 	doc := captureDoc{Firm: f.ID, State: captureRunning, Behaviour: behaviour, Created: now, Source: &ref, Attempt: 1}
 	err = s.captures.Insert(ctx, id, doc)
@@ -97,6 +97,9 @@ func (s *Service) CaptureLarge(ctx context.Context, f firm.Firm, r io.Reader, be
 	}
 	return doc.job(id), err
 }
+
+// captureOf is the capture of a document.
+func captureOf(ref blob.Ref) string { return hashOf(ref.Record, ref.Hash) }
 
 func hashOf(parts ...string) string {
 	h := sha256.New()

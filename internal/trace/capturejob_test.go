@@ -287,3 +287,29 @@ func TestCapturesThatNoJobIsAt(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A document whose capture was never stored, or has ended, is deleted in the end; one that waits for its job is not, in a test tenant either.
+func TestDocumentsThatWereLeftBehindAreSwept(t *testing.T) {
+	t.Parallel()
+	b := setupJobs(t)
+	tenants, err := OpenSandboxes(t.Context(), b.deps)
+	must(t, err)
+	tenant, err := tenants.Of(t.Context(), b.maker.ID)
+	must(t, err)
+	for _, s := range []*Service{b.Service, tenant} {
+		_, err := s.CaptureLarge(t.Context(), b.maker, strings.NewReader(large(2)), Rollback)
+		must(t, err)
+	}
+	_, err = b.blobs.Put(t.Context(), blob.Space{Purpose: blobPurpose, Record: "left"}, strings.NewReader("{}"), 10)
+	must(t, err)
+	sweep := NewDocumentSweep(b.Service, tenants)
+	for _, late := range []time.Duration{0, blob.Orphaned + time.Hour} {
+		b.clock.Advance(time.Since(b.clock.Now())) // files have the time of the machine
+		b.clock.Advance(late)
+		n, err := sweep.Sweep(t.Context(), 1)
+		must(t, err)
+		if want := map[bool]int{false: 0, true: 1}[late > 0]; n != want || b.blobsLeft() != 3-want {
+			t.Errorf("after %s %d were deleted, and %d are left", late, n, b.blobsLeft())
+		}
+	}
+}
