@@ -125,6 +125,7 @@ var Impersonal = []struct{ Collection, Why string }{
 	{"alert_marks", "how far feeds were read"},
 	{"authorities", "public bodies and what they are competent for"},
 	{"captures", "jobs of firms"},
+	{"capture_plans", "which events a large capture of a firm has"},
 	{"case_attempts", "counts of wrong secrets by receipt number"},
 	{"code_batches", "codes that firms issued together"},
 	{Collection, "wrapped keys by record, and that a record was erased"},
