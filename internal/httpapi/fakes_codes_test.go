@@ -43,8 +43,11 @@ func (f *fakes) Part(ctx context.Context, by firm.Firm, id string, from, count i
 }
 
 func (f *fakes) EachUnit(_ context.Context, b trace.Batch, part trace.Span, each func(int64, trace.Unit) error) error {
+	f.mu.Lock()
+	broken := f.broken // a download goes on after its request was answered
+	f.mu.Unlock()
 	for n := part.First; n <= part.Last; n++ {
-		if f.broken > 0 && n > f.broken {
+		if broken > 0 && n > broken {
 			return fault.New(fault.Unavailable, "unavailable", "the store is gone")
 		}
 		u := trace.Unit{GTIN: b.GTIN, Serial: fmt.Sprintf("%s%02d", serialGiven[:14], n), Lot: b.Lot, Firm: b.Firm, State: trace.UnitIssued}
