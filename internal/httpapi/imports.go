@@ -55,6 +55,9 @@ var importActions = map[bulk.Kind]access.Action{
 // createImport takes a file in as it arrives: as the body, or as the last part of a form whose fields may say what the query can.
 func (s *server) createImport(c *fiber.Ctx) error {
 	k := callOf(c)
+	if k.body == nil { // Content-Length: 0
+		return refuse(http.StatusBadRequest, "body_missing", "this operation needs a body: the file, or a form with it")
+	}
 	kind, dry := c.Query("kind"), c.Query("dry_run")
 	file := k.body
 	if media, _, _ := mime.ParseMediaType(c.Get(fiber.HeaderContentType)); media == typeForm { // admitBody has read it

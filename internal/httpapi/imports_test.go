@@ -55,6 +55,8 @@ func TestImportsAreStreamed(t *testing.T) { //nolint:tparallel // the cases look
 		{"no kind", "/v1/imports", typeCSV, strings.NewReader("gtin,lot\n"), 422, bulk.Order{}},
 		{"an unknown field", "/v1/imports", twiceType, twice, 422, bulk.Order{}},
 		{"JSON", "/v1/imports?kind=lots", "application/json", strings.NewReader("{}"), 415, bulk.Order{}},
+		{"nothing", "/v1/imports?kind=lots", typeCSV, nil, 400, bulk.Order{}},
+		{"nothing, as a form", "/v1/imports?kind=lots", formType, nil, 400, bulk.Order{}},
 		{"too large", "/v1/imports?kind=lots", typeCSV, io.LimitReader(zeros{}, 70<<20), 413, bulk.Order{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
