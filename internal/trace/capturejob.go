@@ -121,7 +121,8 @@ func (s *Service) enqueue(ctx context.Context, id string, d *captureDoc) error {
 	return err
 }
 
-func jobID(id string, d *captureDoc) string { return fmt.Sprintf("capture/%s/%d", id, d.Attempt) }
+// jobID can stand in a path, as the contract wants of the ID of a job.
+func jobID(id string, d *captureDoc) string { return fmt.Sprintf("capture:%s:%d", id, d.Attempt) }
 
 // runCapture is the runner of the jobs.
 func (s *Service) runCapture(ctx context.Context, r *job.Run) (any, error) {
