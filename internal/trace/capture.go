@@ -103,7 +103,7 @@ func eventPointer(i int) string { return fmt.Sprintf("/epcisBody/eventList/%d", 
 
 // capture stores events. listed says that the capture is a resource of its own.
 func (s *Service) capture(ctx context.Context, f firm.Firm, events []*epcis.Event, pointer func(int) string, listed bool) (CaptureResult, error) {
-	now := s.now().UTC().Truncate(time.Millisecond)
+	now := s.now()
 	res := CaptureResult{CaptureID: captureID(f, events), Events: make([]Captured, len(events))}
 	fresh, err := s.sift(ctx, f, events, pointer, &res)
 	if err != nil || len(fresh) == 0 && !listed {
@@ -304,7 +304,7 @@ func (s *Service) rollForward(ctx context.Context, f firm.Firm, id string, event
 	}
 	_, err = s.captures.Update(ctx, id, func(d *captureDoc) error {
 		if d.State == captureRunning {
-			d.State, d.Stored, d.Done, d.Finished = captureDone, len(d.Raws), d.Total, s.now().UTC().Truncate(time.Millisecond)
+			d.State, d.Stored, d.Done, d.Finished = captureDone, len(d.Raws), d.Total, s.now()
 		}
 		return nil
 	})

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/haisu-trace/haisu/internal/blob"
 	"github.com/haisu-trace/haisu/internal/epcis"
@@ -74,7 +73,7 @@ func (s *Service) CaptureLarge(ctx context.Context, f firm.Firm, r io.Reader, be
 		return CaptureJob{}, err
 	}
 	id := captureOf(ref)
-	now := s.now().UTC().Truncate(time.Millisecond)
+	now := s.now()
 	doc := captureDoc{Firm: f.ID, State: captureRunning, Behaviour: behaviour, Created: now, Source: &ref, Attempt: 1}
 	err = s.captures.Insert(ctx, id, doc)
 	if errors.Is(err, store.ErrExists) {
@@ -394,7 +393,7 @@ func (c *capturing) fail(ctx context.Context, bad []CaptureError) error {
 func (c *capturing) finish(ctx context.Context, change func(d *captureDoc)) error {
 	err := c.update(ctx, func(d *captureDoc) {
 		change(d)
-		d.Finished = c.s.now().UTC().Truncate(time.Millisecond)
+		d.Finished = c.s.now()
 	})
 	if err != nil {
 		return err
