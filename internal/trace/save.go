@@ -144,7 +144,7 @@ func (s *Service) CheckCapture(ctx context.Context, f firm.Firm, doc *epcis.Docu
 		return CaptureResult{}, errNoEvents()
 	}
 	res := CaptureResult{CaptureID: captureID(f, doc.Events), Events: make([]Captured, len(doc.Events))}
-	_, err := s.sift(ctx, f, doc.Events, eventPointer, &res)
+	_, err := s.sift(ctx, f, doc.Events, doc.Pointer, &res)
 	return res, err
 }
 
