@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"os"
 
@@ -44,14 +43,7 @@ func verifyRemote(ctx context.Context, f logFlags, io streams) error {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return fmt.Errorf("-url: %q is no http or https URL", f.url)
 	}
-	allow := []string{u.Host}
-	if ip, err := netip.ParseAddr(u.Hostname()); err == nil { // written out, so it is meant, wherever it is
-		allow = append(allow, netip.PrefixFrom(ip, ip.BitLen()).String())
-	}
-	if u.Hostname() == "localhost" {
-		allow = append(allow, "127.0.0.0/8", "::1/128")
-	}
-	client, err := outbound.New(outbound.Config{Allow: allow, PlainHTTP: u.Scheme == "http", MaxBody: 64 << 20})
+	client, err := outbound.New(outbound.Config{Allow: meant(u), PlainHTTP: u.Scheme == "http", MaxBody: logcheck.MaxResponse})
 	if err != nil {
 		return err
 	}
