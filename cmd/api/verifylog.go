@@ -30,7 +30,35 @@ func verifyLog(ctx context.Context, a *app, f logFlags, io streams) error {
 	if err != nil {
 		return err
 	}
-	return checkLog(ctx, logcheck.Stored(a.ledger), key, against, io)
+	if err := checkLog(ctx, logcheck.Stored(a.ledger), key, against, io); err != nil {
+		return err
+	}
+	return checkBacklog(ctx, a.ledger, io)
+}
+
+// shownLost is how many documents without a leaf are named.
+const shownLost = 10
+
+// checkBacklog looks for stored documents that the log does not have. Those that wait for their turn are told of, and are no fault.
+func checkBacklog(ctx context.Context, l *ledger.Service, io streams) error {
+	b, err := l.Backlog(ctx)
+	if err != nil {
+		return fmt.Errorf("the stored documents cannot be compared with the transparency log: %w", err)
+	}
+	if b.Waiting > 0 {
+		if _, err := fmt.Fprintf(io.out, "%d documents wait for their leaves; a server gives them\n", b.Waiting); err != nil {
+			return err
+		}
+	}
+	if len(b.Lost) == 0 {
+		return nil
+	}
+	for _, d := range b.Lost[:min(len(b.Lost), shownLost)] {
+		if _, err := fmt.Fprintf(io.out, "no leaf: %s %s\n", d.Kind, d.Key); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%d stored documents have no leaf of their own in the transparency log: they, or what leads from them to their leaves, were not written by this program", len(b.Lost))
 }
 
 // verifyRemote does so over HTTP, with what anyone may read. It needs neither store nor keys.
