@@ -31,8 +31,7 @@ func Pick(body []byte, names ...string) ([]byte, bool) {
 
 // Without gives a JSON object as it stands but for the named members. It is false for what is no JSON object.
 func Without(body []byte, names ...string) ([]byte, bool) {
-	out := make([]byte, 1, len(body))
-	out[0] = '{'
+	out := append(make([]byte, 0, len(body)), '{')
 	ok := members(body, func(name, value []byte) {
 		if !slices.Contains(names, string(name)) {
 			out = appendMember(out, name, value)
