@@ -113,14 +113,15 @@ func TestAFailingHolderIsLeftAlone(t *testing.T) {
 	b.catchUp()
 	h, other := b.Holders([]string{k.URL}, k.Client()), b.open(b.eng).Holders([]string{k.URL}, k.Client())
 	k.failing(true)
-	for i, wait := range []time.Duration{1, 2, 4, 8, 15, 15} {
+	for i, minutes := range []int{1, 2, 4, 8, 15, 15} {
+		wait := time.Duration(minutes) * time.Minute
 		if err := h.Send(b.ctx, k.URL); err == nil || !strings.Contains(err.Error(), "502") {
 			t.Fatalf("number %d: %v", i, err)
 		}
-		b.clock.Advance(wait*time.Minute - time.Millisecond)
+		b.clock.Advance(wait - time.Millisecond)
 		must(t, other.Send(b.ctx, k.URL))
 		if n := len(k.received()); n != i+1 {
-			t.Fatalf("after failure %d it was asked %d times before %d minutes were over", i+1, n, wait)
+			t.Fatalf("after failure %d it was asked %d times before %v were over", i+1, n, wait)
 		}
 		if got := other.Stats()[0].Failures; got != i+1 {
 			t.Errorf("the other process knows of %d failures of %d", got, i+1)
