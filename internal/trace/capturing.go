@@ -77,12 +77,12 @@ type item struct {
 // batches calls f with the events from a place on, a batch at a time.
 func (c *capturing) batches(ctx context.Context, from int, f func(batch []item) error) error {
 	return c.read(ctx, func(r io.Reader) error {
-		batch := make([]item, 0, captureBatch)
+		batch := make([]item, 0, c.s.atOnce)
 		err := c.frame.Each(r, LargeLimits, func(i int, e *epcis.Event, err error) error {
 			if i < from {
 				return nil
 			}
-			if batch = append(batch, item{i, e, err}); len(batch) < captureBatch {
+			if batch = append(batch, item{i, e, err}); len(batch) < c.s.atOnce {
 				return nil
 			}
 			err = f(batch)
@@ -220,7 +220,7 @@ func (c *capturing) forward(ctx context.Context) error {
 		if err := c.s.writeEvents(ctx, c.f, c.id, events, c.doc.Created, func([]store.Item[eventDoc]) {}); err != nil {
 			return err
 		}
-		if err := c.update(ctx, func(d *captureDoc) { d.Written, d.Done = n+1, min(d.Total, (n+1)*captureBatch) }); err != nil {
+		if err := c.update(ctx, func(d *captureDoc) { d.Written, d.Done = n+1, min(d.Total, (n+1)*c.s.atOnce) }); err != nil {
 			return err
 		}
 		if err := c.progress(ctx, 2*c.doc.Total+c.doc.Done, 3*c.doc.Total); err != nil {
