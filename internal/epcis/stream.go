@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/haisu-trace/haisu/internal/fault"
@@ -76,6 +77,11 @@ func (d *Document) steps() []string {
 		return []string{"epcisBody", "queryResults", "resultsBody", "eventList"}
 	}
 	return []string{"epcisBody", "eventList"}
+}
+
+// Pointer is the JSON Pointer (RFC 6901) of the event at a place in the list.
+func (d *Document) Pointer(i int) string {
+	return "/" + strings.Join(d.steps(), "/") + "/" + strconv.Itoa(i)
 }
 
 // splitter takes a document apart into its events and the frame around them, in which the event list is empty. It looks at

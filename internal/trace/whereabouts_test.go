@@ -278,6 +278,31 @@ func TestBaseOfSurvivesAnyPart(t *testing.T) {
 	}
 }
 
+// Times are milliseconds, UTC, whatever the clock and the question have.
+func TestTimesOfAnswersAreMilliseconds(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.clock.Advance(123*time.Millisecond + 456_789)
+	unit := b.goods().Ref()
+	b.follow()
+	asked := b.clock.Now().In(time.FixedZone("", 8*3600))
+	want := asked.UTC().Truncate(time.Millisecond)
+	w, err := b.Whereabouts(t.Context(), lotStart, asked, "")
+	must(t, err)
+	l, err := b.Ancestors(t.Context(), lotStart, asked, "")
+	must(t, err)
+	p, err := b.Product(t.Context(), gtinA)
+	must(t, err)
+	for name, got := range map[string]time.Time{
+		"whereabouts at": w.At, "whereabouts as of": w.AsOf, "lineage at": l.At, "product updated": p.Updated,
+		"safety as of": b.scan(unit, "v", "").Safety.AsOf,
+	} {
+		if got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
 func TestAncestorsAreFoundInTime(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
