@@ -288,14 +288,20 @@ func (e ComplaintStep) Valid() bool {
 // Defines values for ContradictionCode.
 const (
 	ContradictionCodeDutyFreeResold        ContradictionCode = "duty_free_resold"
+	ContradictionCodeExpiryDiffers         ContradictionCode = "expiry_differs"
 	ContradictionCodeImpossibleTravel      ContradictionCode = "impossible_travel"
+	ContradictionCodeMadeTwice             ContradictionCode = "made_twice"
+	ContradictionCodeMoreOutThanMade       ContradictionCode = "more_out_than_made"
+	ContradictionCodeMoreShippedThanMade   ContradictionCode = "more_shipped_than_made"
 	ContradictionCodeMovedAfterEnd         ContradictionCode = "moved_after_end"
+	ContradictionCodeProducedDiffers       ContradictionCode = "produced_differs"
 	ContradictionCodeReceivedBeforeShipped ContradictionCode = "received_before_shipped"
 	ContradictionCodeSoldTwice             ContradictionCode = "sold_twice"
 	ContradictionCodeTwoContainersAtOnce   ContradictionCode = "two_containers_at_once"
 	ContradictionCodeTwoPlacesAtOnce       ContradictionCode = "two_places_at_once"
 	ContradictionCodeUsedAfterExpiry       ContradictionCode = "used_after_expiry"
 	ContradictionCodeUsedAfterRecall       ContradictionCode = "used_after_recall"
+	ContradictionCodeUsedBeforeMade        ContradictionCode = "used_before_made"
 )
 
 // Valid indicates whether the value is a known member of the ContradictionCode enum.
@@ -303,9 +309,19 @@ func (e ContradictionCode) Valid() bool {
 	switch e {
 	case ContradictionCodeDutyFreeResold:
 		return true
+	case ContradictionCodeExpiryDiffers:
+		return true
 	case ContradictionCodeImpossibleTravel:
 		return true
+	case ContradictionCodeMadeTwice:
+		return true
+	case ContradictionCodeMoreOutThanMade:
+		return true
+	case ContradictionCodeMoreShippedThanMade:
+		return true
 	case ContradictionCodeMovedAfterEnd:
+		return true
+	case ContradictionCodeProducedDiffers:
 		return true
 	case ContradictionCodeReceivedBeforeShipped:
 		return true
@@ -318,6 +334,8 @@ func (e ContradictionCode) Valid() bool {
 	case ContradictionCodeUsedAfterExpiry:
 		return true
 	case ContradictionCodeUsedAfterRecall:
+		return true
+	case ContradictionCodeUsedBeforeMade:
 		return true
 	default:
 		return false
@@ -2482,6 +2500,9 @@ type RotationInput struct {
 	OverlapHours int `json:"overlap_hours"`
 }
 
+// Saying A date or an amount.
+type Saying = string
+
 // Self defines model for Self.
 type Self struct {
 	// Csrf The CSRF token of the session, for `Haisu-CSRF`.
@@ -3406,6 +3427,12 @@ type GetLotAncestorsParams struct {
 	At AtTime `form:"at,omitempty" json:"at,omitempty,omitzero"`
 }
 
+// GetLotContradictionsParams defines parameters for GetLotContradictions.
+type GetLotContradictionsParams struct {
+	// AcceptLanguage The languages that the reader prefers (RFC 9110, 12.5.4).
+	AcceptLanguage AcceptLanguage `json:"Accept-Language,omitempty,omitzero"`
+}
+
 // GetLotDescendantsParams defines parameters for GetLotDescendants.
 type GetLotDescendantsParams struct {
 	// At Event time up to which events count; without it, the present.
@@ -3870,6 +3897,9 @@ type ServerInterface interface {
 	// GetLotAncestors What a lot was made of
 	// (GET /v1/trace/{gtin}/{lot}/ancestors)
 	GetLotAncestors(c *fiber.Ctx, gtin GtinPath, lot LotPath, params GetLotAncestorsParams) error
+	// GetLotContradictions What cannot be in what was reported of a lot
+	// (GET /v1/trace/{gtin}/{lot}/contradictions)
+	GetLotContradictions(c *fiber.Ctx, gtin GtinPath, lot LotPath, params GetLotContradictionsParams) error
 	// GetLotDescendants Where a lot went
 	// (GET /v1/trace/{gtin}/{lot}/descendants)
 	GetLotDescendants(c *fiber.Ctx, gtin GtinPath, lot LotPath, params GetLotDescendantsParams) error
@@ -7918,6 +7948,65 @@ func (siw *ServerInterfaceWrapper) GetLotAncestors(c *fiber.Ctx) error {
 	return handler(c)
 }
 
+// GetLotContradictions operation middleware
+func (siw *ServerInterfaceWrapper) GetLotContradictions(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// ------------- Path parameter "lot" -------------
+	var lot LotPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "lot", c.Params("lot"), &lot, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter lot: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLotContradictionsParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Accept-Language" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Accept-Language")]; found {
+		var AcceptLanguage AcceptLanguage
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Accept-Language, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Accept-Language", valueList[0], &AcceptLanguage, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Accept-Language: %w", err).Error())
+		}
+
+		params.AcceptLanguage = AcceptLanguage
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetLotContradictions(c, gtin, lot, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // GetLotDescendants operation middleware
 func (siw *ServerInterfaceWrapper) GetLotDescendants(c *fiber.Ctx) error {
 
@@ -8767,6 +8856,8 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 	router.Delete(options.BaseURL+"/v1/sessions/current", wrapper.DeleteSession)
 
 	router.Get(options.BaseURL+"/v1/trace/:gtin/:lot/ancestors", wrapper.GetLotAncestors)
+
+	router.Get(options.BaseURL+"/v1/trace/:gtin/:lot/contradictions", wrapper.GetLotContradictions)
 
 	router.Get(options.BaseURL+"/v1/trace/:gtin/:lot/descendants", wrapper.GetLotDescendants)
 
@@ -10465,6 +10556,25 @@ func (response GetLotAncestors200JSONResponse) VisitGetLotAncestorsResponse(ctx 
 	return ctx.JSON(&response)
 }
 
+type GetLotContradictionsRequestObject struct {
+	Gtin   GtinPath `json:"gtin"`
+	Lot    LotPath  `json:"lot"`
+	Params GetLotContradictionsParams
+}
+
+type GetLotContradictionsResponseObject interface {
+	VisitGetLotContradictionsResponse(ctx *fiber.Ctx) error
+}
+
+type GetLotContradictions200JSONResponse ContradictionList
+
+func (response GetLotContradictions200JSONResponse) VisitGetLotContradictionsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
 type GetLotDescendantsRequestObject struct {
 	Gtin   GtinPath `json:"gtin"`
 	Lot    LotPath  `json:"lot"`
@@ -10952,6 +11062,9 @@ type StrictServerInterface interface {
 	// GetLotAncestors What a lot was made of
 	// (GET /v1/trace/{gtin}/{lot}/ancestors)
 	GetLotAncestors(ctx context.Context, request GetLotAncestorsRequestObject) (GetLotAncestorsResponseObject, error)
+	// GetLotContradictions What cannot be in what was reported of a lot
+	// (GET /v1/trace/{gtin}/{lot}/contradictions)
+	GetLotContradictions(ctx context.Context, request GetLotContradictionsRequestObject) (GetLotContradictionsResponseObject, error)
 	// GetLotDescendants Where a lot went
 	// (GET /v1/trace/{gtin}/{lot}/descendants)
 	GetLotDescendants(ctx context.Context, request GetLotDescendantsRequestObject) (GetLotDescendantsResponseObject, error)
@@ -13725,6 +13838,35 @@ func (sh *strictHandler) GetLotAncestors(ctx *fiber.Ctx, gtin GtinPath, lot LotP
 		return err
 	} else if validResponse, ok := response.(GetLotAncestorsResponseObject); ok {
 		if err := validResponse.VisitGetLotAncestorsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetLotContradictions operation middleware
+func (sh *strictHandler) GetLotContradictions(ctx *fiber.Ctx, gtin GtinPath, lot LotPath, params GetLotContradictionsParams) error {
+	var request GetLotContradictionsRequestObject
+
+	request.Gtin = gtin
+	request.Lot = lot
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLotContradictions(ctx.UserContext(), request.(GetLotContradictionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLotContradictions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetLotContradictionsResponseObject); ok {
+		if err := validResponse.VisitGetLotContradictionsResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {
