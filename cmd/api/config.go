@@ -36,8 +36,8 @@ type config struct {
 	OIDCIssuer     string
 	OIDCClient     string
 	OIDCSecret     string
-	Witnesses      []string // addresses that each checkpoint of the transparency log is sent to
-	Outbound       []string // hosts beside those that other settings name
+	Witnesses      []*url.URL // addresses that each checkpoint of the transparency log is sent to
+	Outbound       []string   // hosts beside those that other settings name
 	LogLevel       slog.Level
 
 	Collector        string
@@ -183,8 +183,8 @@ var settings = []setting{
 			if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
 				return fmt.Errorf("%q is no https URL", part)
 			}
-			if !slices.Contains(c.Witnesses, part) {
-				c.Witnesses = append(c.Witnesses, part)
+			if !slices.ContainsFunc(c.Witnesses, func(w *url.URL) bool { return *w == *u }) {
+				c.Witnesses = append(c.Witnesses, u)
 			}
 		}
 		return nil

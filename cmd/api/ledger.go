@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"time"
 
@@ -47,32 +46,18 @@ func (a *app) openLedger(ctx context.Context) (*ledger.Service, error) {
 
 // openHolders opens the senders of checkpoints. They reach the addresses of the setting alone.
 func (a *app) openHolders() (*ledger.Holders, error) {
-	var allow []string
+	var urls, allow []string
 	plain := false
-	for _, w := range a.cfg.Witnesses {
-		u, err := url.Parse(w)
-		if err != nil {
-			return nil, fmt.Errorf("LEDGER_WITNESS_URLS: %w", err)
-		}
-		allow = append(allow, u.Host)
-		if ip, err := netip.ParseAddr(u.Hostname()); err == nil { // written out, so it is meant, wherever it is
-			allow = append(allow, netip.PrefixFrom(ip, ip.BitLen()).String())
-		}
-		if u.Hostname() == "localhost" {
-			allow = append(allow, "127.0.0.0/8", "::1/128")
-		}
+	for _, u := range a.cfg.Witnesses {
+		urls, allow = append(urls, u.String()), append(allow, meant(u)...)
 		plain = plain || u.Scheme == "http"
 	}
 	client, err := outbound.New(outbound.Config{Allow: allow, PlainHTTP: plain})
 	if err != nil {
 		return nil, fmt.Errorf("LEDGER_WITNESS_URLS: %w", err)
 	}
-	h := a.ledger.Holders(a.cfg.Witnesses, client)
-	for i, w := range a.cfg.Witnesses {
-		u, err := url.Parse(w)
-		if err != nil {
-			return nil, fmt.Errorf("LEDGER_WITNESS_URLS: %w", err)
-		}
+	h := a.ledger.Holders(urls, client)
+	for i, u := range a.cfg.Witnesses {
 		labels := prometheus.Labels{"holder": fmt.Sprintf("%d %s", i+1, u.Host)} // a path may hold a secret
 		err = errors.Join(
 			a.metrics.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -23,6 +24,18 @@ func outboundHosts(v string) ([]string, error) {
 	}
 	_, err := outbound.Guard(nil, hosts...)
 	return hosts, err
+}
+
+// meant is what an address allows that whoever has the machine wrote down: its host, and its network where that is written out, wherever it is.
+func meant(u *url.URL) []string {
+	allow := []string{u.Host}
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
+		allow = append(allow, netip.PrefixFrom(ip, ip.BitLen()).String())
+	}
+	if u.Hostname() == "localhost" {
+		allow = append(allow, "127.0.0.0/8", "::1/128")
+	}
+	return allow
 }
 
 // hold holds the requests of a client that goes where a setting says to the hosts that it names, and to those of OUTBOUND_ALLOW.

@@ -66,13 +66,8 @@ func verify(ctx context.Context, args []string, getenv func(string) string, io s
 	})
 }
 
-func verifyTrail(ctx context.Context, a *app, f verifyFlags, against *audit.Checkpoint, io streams) (err error) {
-	trail, err := audit.Open(ctx, audit.Deps{Engine: a.engine, Keys: a.box, Now: time.Now, Log: a.log})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, trail.Close()) }()
-	r, err := trail.Verify(ctx, against, progressTo(io.err, "entries"))
+func verifyTrail(ctx context.Context, a *app, f verifyFlags, against *audit.Checkpoint, io streams) error {
+	r, err := a.trail.Verify(ctx, against, progressTo(io.err, "entries"))
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"os"
 
@@ -31,7 +30,35 @@ func verifyLog(ctx context.Context, a *app, f logFlags, io streams) error {
 	if err != nil {
 		return err
 	}
-	return checkLog(ctx, logcheck.Stored(a.ledger), key, against, io)
+	if err := checkLog(ctx, logcheck.Stored(a.ledger), key, against, io); err != nil {
+		return err
+	}
+	return checkBacklog(ctx, a.ledger, io)
+}
+
+// shownLost is how many documents without a leaf are named.
+const shownLost = 10
+
+// checkBacklog looks for stored documents that the log does not have. Those that wait for their turn are told of, and are no fault.
+func checkBacklog(ctx context.Context, l *ledger.Service, io streams) error {
+	b, err := l.Backlog(ctx)
+	if err != nil {
+		return fmt.Errorf("the stored documents cannot be compared with the transparency log: %w", err)
+	}
+	if b.Waiting > 0 {
+		if _, err := fmt.Fprintf(io.out, "%d documents wait for their leaves; a server gives them\n", b.Waiting); err != nil {
+			return err
+		}
+	}
+	if len(b.Lost) == 0 {
+		return nil
+	}
+	for _, d := range b.Lost[:min(len(b.Lost), shownLost)] {
+		if _, err := fmt.Fprintf(io.out, "no leaf: %s %s\n", d.Kind, d.Key); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%d stored documents have no leaf of their own in the transparency log: they, or what leads from them to their leaves, were not written by this program", len(b.Lost))
 }
 
 // verifyRemote does so over HTTP, with what anyone may read. It needs neither store nor keys.
@@ -44,14 +71,7 @@ func verifyRemote(ctx context.Context, f logFlags, io streams) error {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return fmt.Errorf("-url: %q is no http or https URL", f.url)
 	}
-	allow := []string{u.Host}
-	if ip, err := netip.ParseAddr(u.Hostname()); err == nil { // written out, so it is meant, wherever it is
-		allow = append(allow, netip.PrefixFrom(ip, ip.BitLen()).String())
-	}
-	if u.Hostname() == "localhost" {
-		allow = append(allow, "127.0.0.0/8", "::1/128")
-	}
-	client, err := outbound.New(outbound.Config{Allow: allow, PlainHTTP: u.Scheme == "http", MaxBody: 64 << 20})
+	client, err := outbound.New(outbound.Config{Allow: meant(u), PlainHTTP: u.Scheme == "http", MaxBody: logcheck.MaxResponse})
 	if err != nil {
 		return err
 	}

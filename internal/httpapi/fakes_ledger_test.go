@@ -53,6 +53,13 @@ func (f ledgerFake) Leaves(_ context.Context, from int64, limit int) ([]ledger.L
 	return ledgerLeaves[from:min(int(from)+limit, len(ledgerLeaves))], f.fail()
 }
 
+func (f ledgerFake) Leaf(_ context.Context, index int64) (ledger.Leaf, error) {
+	if index >= int64(len(ledgerLeaves)) {
+		return ledger.Leaf{}, errBeyond
+	}
+	return ledgerLeaves[index], f.fail()
+}
+
 func (f ledgerFake) Find(_ context.Context, kind, key string) (int64, error) {
 	if kind != "warning_message" || key != "HN-2026-000007/1" {
 		return 0, fault.New(fault.NotFound, "not_logged", "there is no leaf of this document")

@@ -14,6 +14,7 @@ import (
 type Ledger interface {
 	Head(ctx context.Context) (ledger.Head, error)
 	Leaves(ctx context.Context, from int64, limit int) ([]ledger.Leaf, error)
+	Leaf(ctx context.Context, index int64) (ledger.Leaf, error)
 	Find(ctx context.Context, kind, key string) (int64, error)
 }
 
@@ -76,22 +77,13 @@ func leafBody(l *ledger.Leaf) LedgerLeaf {
 	return LedgerLeaf{Index: l.Index, Kind: l.Kind, Entry: l.Entry, Nonce: l.Nonce, Document: string(l.Present)}
 }
 
-// leaf gives one leaf. NotFound.
-func (s *server) leaf(ctx context.Context, index int64) (*ledger.Leaf, error) {
-	ls, err := s.deps.Services.Ledger.Leaves(ctx, index, 1)
-	if err != nil {
-		return nil, err
-	}
-	return &ls[0], nil
-}
-
 // GetLedgerLeaf gives a leaf with its proof under one checkpoint.
 func (s *server) GetLedgerLeaf(ctx context.Context, req GetLedgerLeafRequestObject) (GetLedgerLeafResponseObject, error) {
 	h, err := s.deps.Services.Ledger.Head(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l, err := s.leaf(ctx, req.Index)
+	l, err := s.deps.Services.Ledger.Leaf(ctx, req.Index)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +91,7 @@ func (s *server) GetLedgerLeaf(ctx context.Context, req GetLedgerLeafRequestObje
 	if err != nil {
 		return nil, err
 	}
-	return GetLedgerLeaf200JSONResponse{Leaf: leafBody(l), Inclusion: inclusionBody(&p), Checkpoint: h.Checkpoint}, nil
+	return GetLedgerLeaf200JSONResponse{Leaf: leafBody(&l), Inclusion: inclusionBody(&p), Checkpoint: h.Checkpoint}, nil
 }
 
 // noFirm is the ID of no firm: what it owns is for officers alone.
@@ -107,7 +99,7 @@ const noFirm = "\x00"
 
 // GetLedgerSealed gives all that is stored behind a leaf to whom it belongs, and to officers.
 func (s *server) GetLedgerSealed(ctx context.Context, req GetLedgerSealedRequestObject) (GetLedgerSealedResponseObject, error) {
-	l, err := s.leaf(ctx, req.Index)
+	l, err := s.deps.Services.Ledger.Leaf(ctx, req.Index)
 	if err != nil {
 		return nil, err
 	}

@@ -128,6 +128,7 @@ var costs = map[string]cost{
 	"putPassword": costHash, "awaitIdentity": costHash, "captureEvent": costCapture, "captureDocument": costBulk, "issueCodes": costBulk, "putForeignCodes": costBulk,
 	"getLotDescendants": costBulk, "getUnitDescendants": costBulk, "getContainerDescendants": costBulk,
 	"getLotAncestors": costBulk, "getUnitAncestors": costBulk, "getContainerAncestors": costBulk,
+	"listLedgerLeaves": costBulk, "getLedgerLeaf": costBulk, "getLedgerSealed": costBulk, // all that is stored of a document is read for its hash: megabytes, if it has thousands of units
 }
 
 // of gives the class of an operation and what it costs. An operation that nobody named is classed by whom it asks for: an anonymous write is

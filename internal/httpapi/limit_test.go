@@ -39,6 +39,7 @@ func TestEveryOperationIsLimited(t *testing.T) {
 		"resolveCode": "scan scan", "putProduct": "seller write", "captureEvent": "seller capture", "captureDocument": "seller bulk",
 		"publishWarning": "officer write", "listWarnings": "read read", "listAlerts": "device read", "addHolding": "device write",
 		"getHealth": "service none", "getContract": "read read",
+		"listLedgerLeaves": "read bulk", "getLedgerLeaf": "read bulk", "getLedgerSealed": "seller bulk", "proveLedgerInclusion": "read read",
 	}
 	for _, op := range ops {
 		c, k := g.classes.of(op)

@@ -182,3 +182,16 @@ func TestAnotherHistoryShowsAgainstAKeptCheckpoint(t *testing.T) {
 		}
 	}
 }
+
+// withToken has the published state say that all up to a place in the feed have leaves.
+func withToken(t *testing.T, token string) func([]byte) []byte {
+	t.Helper()
+	return func(body []byte) []byte {
+		var st map[string]any
+		must(t, json.Unmarshal(body, &st))
+		st["tokens"] = map[string]string{"note": token}
+		out, err := json.Marshal(st)
+		must(t, err)
+		return out
+	}
+}

@@ -206,22 +206,13 @@ func (s *Service) Leaf(ctx context.Context, index int64) (Leaf, error) {
 // Positions gives the positions of the leaves of documents, by key, where they are published: whoever asks for one of them by the checkpoint
 // finds it.
 func (s *Service) Positions(ctx context.Context, kind string, keys []string) (map[string]int64, error) {
-	ids := make([]string, len(keys))
-	for i, k := range keys {
-		ids[i] = pointerID(kind, k)
-	}
-	found, err := s.leaves.GetMany(ctx, ids)
+	found, err := s.pointers(ctx, kind, keys)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
 	size := s.Stats().Size
-	out := make(map[string]int64, len(found))
-	for i, k := range keys {
-		d, ok := found[ids[i]]
-		if !ok {
-			continue
-		}
-		if d.V.Index >= size { // published by another process, or about to be
+	for k, i := range found {
+		if i >= size { // published by another process, or about to be
 			st, err := s.published(ctx)
 			if err != nil {
 				return nil, err
@@ -229,7 +220,26 @@ func (s *Service) Positions(ctx context.Context, kind string, keys []string) (ma
 			size = st.Size
 			s.progress.update(func(p *progress) { p.size = max(p.size, size) })
 		}
-		if d.V.Index < size {
+		if i >= size {
+			delete(found, k)
+		}
+	}
+	return found, nil
+}
+
+// pointers gives the positions of the leaves of documents, by key, published or not.
+func (s *Service) pointers(ctx context.Context, kind string, keys []string) (map[string]int64, error) {
+	ids := make([]string, len(keys))
+	for i, k := range keys {
+		ids[i] = pointerID(kind, k)
+	}
+	found, err := s.leaves.GetMany(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("look up leaves: %w", err)
+	}
+	out := make(map[string]int64, len(found))
+	for i, k := range keys {
+		if d, ok := found[ids[i]]; ok {
 			out[k] = d.V.Index
 		}
 	}

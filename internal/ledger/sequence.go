@@ -284,18 +284,14 @@ func (s *Service) appendAll(ctx context.Context, kind string, keys []string) err
 
 // unlogged gives the keys without a leaf, each once.
 func (s *Service) unlogged(ctx context.Context, kind string, keys []string) ([]string, error) {
-	ids := make([]string, len(keys))
-	for i, k := range keys {
-		ids[i] = pointerID(kind, k)
-	}
-	have, err := s.leaves.GetMany(ctx, ids)
+	have, err := s.pointers(ctx, kind, keys)
 	if err != nil {
-		return nil, fmt.Errorf("look up leaves: %w", err)
+		return nil, err
 	}
 	seen := make(map[string]bool, len(keys))
 	var out []string
-	for i, k := range keys {
-		if _, ok := have[ids[i]]; !ok && !seen[k] {
+	for _, k := range keys {
+		if _, ok := have[k]; !ok && !seen[k] {
 			seen[k] = true
 			out = append(out, k)
 		}

@@ -60,7 +60,7 @@ func (s *Service) newBatch(ctx context.Context, f firm.Firm, g gs1.GTIN, lot str
 	text := strings.Join([]string{f.ID, string(g), lot, strconv.FormatInt(count, 10), idempotencyKey}, "\x00")
 	return Batch{
 		ID: s.deps.Hasher.Hash("unit_batch", text)[:26], Firm: f.ID, GTIN: g, Lot: lot, Count: count,
-		Created: s.now().UTC().Truncate(time.Millisecond),
+		Created: s.now(),
 	}, nil
 }
 

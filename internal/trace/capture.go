@@ -4,16 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
-	"maps"
 	"slices"
 	"time"
 
 	"github.com/haisu-trace/haisu/internal/blob"
-	"github.com/haisu-trace/haisu/internal/clock"
 	"github.com/haisu-trace/haisu/internal/epcis"
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/firm"
@@ -85,7 +81,9 @@ func (s *Service) CaptureEvent(ctx context.Context, f firm.Firm, e *epcis.Event)
 		return Captured{}, err
 	}
 	if res.Events[0].Status == "known" {
-		return res.Events[0], fault.New(fault.Conflict, "event_exists", "the event %s was captured before", e.ID())
+		there := fault.New(fault.Conflict, "event_exists", "the event %s was captured before", e.ID())
+		there.Fields = []fault.Field{{Code: there.Code, Detail: there.Detail}}
+		return res.Events[0], there
 	}
 	return res.Events[0], nil
 }
@@ -94,31 +92,27 @@ func (s *Service) CaptureEvent(ctx context.Context, f firm.Firm, e *epcis.Event)
 // pointers, when the ID of an event stands for another event.
 func (s *Service) Capture(ctx context.Context, f firm.Firm, doc *epcis.Document) (CaptureResult, error) {
 	if len(doc.Events) == 0 {
-		return CaptureResult{}, errNoEvents()
+		return CaptureResult{}, errNoEvents(doc)
 	}
-	return s.capture(ctx, f, doc.Events, eventPointer, true)
+	return s.capture(ctx, f, doc.Events, doc.Pointer, true)
 }
-
-func eventPointer(i int) string { return fmt.Sprintf("/epcisBody/eventList/%d", i) }
 
 // capture stores events. listed says that the capture is a resource of its own.
 func (s *Service) capture(ctx context.Context, f firm.Firm, events []*epcis.Event, pointer func(int) string, listed bool) (CaptureResult, error) {
-	now := s.now().UTC().Truncate(time.Millisecond)
+	now := s.now()
 	res := CaptureResult{CaptureID: captureID(f, events), Events: make([]Captured, len(events))}
 	fresh, err := s.sift(ctx, f, events, pointer, &res)
 	if err != nil || len(fresh) == 0 && !listed {
 		return res, err
 	}
-	raws := make([]store.Item[rawDoc], len(fresh))
 	doc := captureDoc{Firm: f.ID, State: captureRunning, Created: now, Total: len(events), Known: len(events) - len(fresh)}
-	for i, e := range fresh {
-		raws[i] = rawItem(f, e)
-		doc.Raws = append(doc.Raws, raws[i].ID)
+	for i := range fresh {
+		doc.Raws = append(doc.Raws, storageID(f, fresh[i].e))
 	}
-	if err := fit(f, fresh, raws, doc, func(e *epcis.Event) string { return pointer(slices.Index(events, e)) }); err != nil {
+	if err := fit(f, fresh, doc); err != nil {
 		return res, err
 	}
-	if err := s.putRaws(ctx, raws); err != nil {
+	if err := s.putRaws(ctx, f, fresh); err != nil {
 		return res, err
 	}
 	if parts := document(f, events[0], now); !listed && len(parts) == 1 {
@@ -142,157 +136,25 @@ func (s *Service) capture(ctx context.Context, f firm.Firm, events []*epcis.Even
 	if len(fresh) == 0 {
 		return res, nil
 	}
-	return res, s.rollForward(ctx, f, res.CaptureID, fresh, now)
-}
-
-// fit refuses what the store would refuse for its size, before anything is decided: a capture that cannot roll forward would
-// stay unfinished for ever, and hold up whoever follows the events. The decoder's limits do not see to it, since short names stand
-// for long URIs.
-func fit(f firm.Firm, events []*epcis.Event, raws []store.Item[rawDoc], doc captureDoc, pointer func(*epcis.Event) string) error {
-	if !fits(doc) {
-		return fault.New(fault.TooLarge, "capture_too_large", "the event IDs of the document are too long together; send it in parts")
-	}
-	var bad []fault.Field
-	for i, e := range events {
-		if !fits(raws[i].V) || !storable(f, e) {
-			bad = append(bad, fault.Field{Pointer: pointer(e), Code: "event_too_large", Detail: "the event is too large to be stored; split its lists"})
-		}
-	}
-	if bad != nil {
-		return fault.InvalidFields(bad...)
-	}
-	return nil
-}
-
-func fits(v any) bool {
-	n, err := sizeOf(v)
-	return err == nil && n <= store.MaxBody-margin
-}
-
-const (
-	// margin is what a document may grow by once it is decided: its capture and times stand in it only then, and the firm may be another kind of firm.
-	margin = 4 << 10
-	// maxStored bounds the parts of one event together. Each part of a transformation has all inputs, so a short text could fill memory
-	// wherever an event is read as a whole.
-	maxStored = 4 << 20
-)
-
-func sizeOf(v any) (int, error) {
-	b, err := json.Marshal(v)
-	return len(b), err
-}
-
-// storable says whether the store takes the parts of an event, and whoever reads all of them can hold them.
-func storable(f firm.Firm, e *epcis.Event) bool {
-	total := 0
-	for _, p := range document(f, e, time.Time{}) {
-		n, err := sizeOf(p.V)
-		if total += n; err != nil || n > store.MaxBody-margin || total > maxStored {
-			return false
-		}
-	}
-	return true
+	return res, s.rollForward(ctx, f, res.CaptureID, eventsOf(fresh), now)
 }
 
 // captureID is the same for the same events of the same firm, so that a repeated capture finds itself.
 func captureID(f firm.Firm, events []*epcis.Event) string {
-	h := sha256.New()
-	_, _ = fmt.Fprintf(h, "%s\n", f.ID) // a hash takes everything
+	parts := []string{f.ID}
 	for _, e := range events {
-		_, _ = fmt.Fprintf(h, "%s\n%s\n", storageID(f, e), e.HashID())
+		parts = append(parts, storageID(f, e), e.HashID())
+	}
+	return hashOf(parts...)
+}
+
+// hashOf is the same for the same texts, and can be an ID.
+func hashOf(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		_, _ = fmt.Fprintf(h, "%s\n", p) // a hash takes everything
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
-}
-
-func rawItem(f firm.Firm, e *epcis.Event) store.Item[rawDoc] {
-	r := rawDoc{Firm: f.ID, Hash: e.HashID(), Event: e.Raw}
-	if e.SuppliedHash != r.Hash {
-		r.Supplied = e.SuppliedHash
-	}
-	return store.Item[rawDoc]{ID: storageID(f, e), V: r}
-}
-
-// sift takes out the events that are there already and refuses a document with an event ID that stands for another event, or
-// twice for different ones.
-func (s *Service) sift(ctx context.Context, f firm.Firm, events []*epcis.Event, pointer func(int) string, res *CaptureResult) ([]*epcis.Event, error) {
-	ids := make([]string, len(events))
-	for i, e := range events {
-		ids[i] = storageID(f, e)
-	}
-	raws, err := s.raws.GetMany(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	stored, err := s.storedEvents(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	var fresh []*epcis.Event
-	var bad []fault.Field
-	within := map[string]string{}
-	for i, e := range events {
-		res.Events[i] = Captured{EventID: e.ID(), Status: "new", Confirmed: confirms(f, e)}
-		raw, known := raws[ids[i]]
-		hash, twice := within[ids[i]]
-		switch {
-		case known && (raw.V.Hash != e.HashID() || raw.V.Firm != f.ID) || twice && hash != e.HashID():
-			bad = append(bad, fault.Field{Pointer: pointer(i) + "/eventID", Code: "event_id_taken", Detail: "the ID stands for another event: " + e.ID()})
-		case twice:
-			res.Events[i].Status = "known"
-		default:
-			within[ids[i]] = e.HashID()
-			if known && stored[ids[i]] {
-				res.Events[i].Status = "known"
-				continue
-			}
-			fresh = append(fresh, e)
-		}
-	}
-	if bad != nil {
-		return nil, &fault.Error{Kind: fault.Conflict, Code: "event_id_taken", Detail: "event IDs stand for other events", Fields: bad}
-	}
-	return fresh, nil
-}
-
-// storedEvents says which events are there and show: one whose capture is not complete is to be completed by its repetition.
-func (s *Service) storedEvents(ctx context.Context, ids []string) (map[string]bool, error) {
-	docs, err := s.events.GetMany(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	visible, err := s.visible(ctx, slices.Collect(maps.Values(docs)))
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[string]bool, len(visible))
-	for _, d := range visible {
-		out[d.ID] = true
-	}
-	return out, nil
-}
-
-// putRaws stores what was received. It comes first: an event without its text would be worse than a text without its event.
-func (s *Service) putRaws(ctx context.Context, raws []store.Item[rawDoc]) error {
-	errs, err := s.raws.InsertMany(ctx, raws)
-	if err != nil {
-		return err
-	}
-	for i, err := range errs {
-		if err == nil {
-			continue
-		}
-		if !errors.Is(err, store.ErrExists) {
-			return err
-		}
-		d, err := s.raws.Get(ctx, raws[i].ID)
-		if err != nil {
-			return err
-		}
-		if d.V.Hash != raws[i].V.Hash || d.V.Firm != raws[i].V.Firm {
-			return fault.New(fault.Conflict, "event_id_taken", "the ID %s stands for another event", raws[i].ID)
-		}
-	}
-	return nil
 }
 
 // rollForward writes the events of a decided capture and marks it as done. It may be repeated.
@@ -304,80 +166,12 @@ func (s *Service) rollForward(ctx context.Context, f firm.Firm, id string, event
 	}
 	_, err = s.captures.Update(ctx, id, func(d *captureDoc) error {
 		if d.State == captureRunning {
-			d.State, d.Stored, d.Done, d.Finished = captureDone, len(d.Raws), d.Total, s.now().UTC().Truncate(time.Millisecond)
+			d.State, d.Stored, d.Done, d.Finished = captureDone, len(d.Raws), d.Total, s.now()
 		}
 		return nil
 	})
 	s.touch(items)
 	return err
-}
-
-// recoverAfter is how old an unfinished capture must be before another process completes it.
-const recoverAfter = 30 * time.Second
-
-// Recover completes captures whose process died after they were decided, and says how many. One that cannot be completed does
-// not hold up the others.
-func (s *Service) Recover(ctx context.Context) (int, error) {
-	return recoverCaptures(ctx, s.captures, s.now, func(d store.Doc[captureDoc]) error { return s.complete(ctx, d) })
-}
-
-func recoverCaptures(ctx context.Context, captures *store.Collection[captureDoc], now clock.Now, complete func(store.Doc[captureDoc]) error) (int, error) {
-	n := 0
-	var all error
-	err := captures.Each(ctx, store.Query{
-		Index: byState, Eq: store.K(captureRunning), To: store.K(now().Add(-recoverAfter)),
-	}, func(d store.Doc[captureDoc]) error {
-		if err := complete(d); err != nil {
-			all = errors.Join(all, fmt.Errorf("capture %s: %w", d.ID, err))
-			return ctx.Err()
-		}
-		n++
-		return nil
-	})
-	return n, errors.Join(all, err)
-}
-
-// storedLimits are for events that were accepted before: all that fits into a document.
-var storedLimits = epcis.Limits{EventBytes: store.MaxBody, Context: store.MaxBody}
-
-// complete rolls a decided capture forward from what is stored of it, and sees to one that is a job's.
-func (s *Service) complete(ctx context.Context, d store.Doc[captureDoc]) error {
-	if d.V.Source != nil {
-		return s.resume(ctx, d)
-	}
-	f, err := s.firmOf(ctx, d.V.Firm)
-	if err != nil {
-		return err
-	}
-	events, err := s.decodeRaws(ctx, d.V.Raws)
-	if err != nil {
-		return err
-	}
-	return s.rollForward(ctx, f, d.ID, events, d.V.Created)
-}
-
-// RunRecovery calls Recover at once and then every recoverAfter, until ctx ends.
-func (s *Service) RunRecovery(ctx context.Context) error {
-	return runRecovery(ctx, s.deps.Log, s.Recover)
-}
-
-func runRecovery(ctx context.Context, log *slog.Logger, complete func(context.Context) (int, error)) error {
-	t := time.NewTicker(recoverAfter)
-	defer t.Stop()
-	for {
-		n, err := complete(ctx)
-		if err != nil && ctx.Err() == nil && log != nil {
-			log.ErrorContext(ctx, "capture recovery", "error", err)
-		}
-		if n > 0 && log != nil {
-			log.InfoContext(ctx, "captures completed after a crash", "count", n)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-t.C:
-		}
-	}
 }
 
 // visible leaves out events of captures that are not complete.

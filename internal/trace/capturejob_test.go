@@ -25,7 +25,7 @@ type jobbing struct {
 	blobs blob.Store
 }
 
-func setupJobs(t *testing.T) *jobbing {
+func setupJobs(t testing.TB) *jobbing {
 	t.Helper()
 	b := &jobbing{bundle: setup(t)}
 	var err error
@@ -38,28 +38,32 @@ func setupJobs(t *testing.T) *jobbing {
 // process gives the bundle a queue as another process has it.
 func (b *jobbing) process(name string) {
 	b.t.Helper()
-	leases, err := store.OpenLeases(b.t.Context(), b.engine, name, 200*time.Millisecond, time.Now)
+	leases, err := store.OpenLeases(b.t.Context(), b.engine, name, time.Minute, time.Now)
 	must(b.t, err)
 	b.jobs, err = job.Open(b.t.Context(), job.Deps{Engine: b.engine, Leases: leases, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	must(b.t, err)
 	b.deps.Blobs, b.deps.Jobs = b.blobs, b.jobs
 }
 
-// run runs jobs until the capture has ended, or die ends the process.
-func (b *jobbing) run(id string, die func(ctx context.Context, r *job.Run) context.Context) CaptureJob {
+// run runs jobs until the capture has ended. A run that is put back is not the last one; any other error is the test's.
+func (b *jobbing) run(id string) CaptureJob {
 	b.t.Helper()
-	ctx, stop := context.WithTimeout(b.t.Context(), time.Minute)
+	ctx, stop := context.WithCancel(b.t.Context())
 	defer stop()
+	var got CaptureJob
 	b.jobs.Register(CaptureJobKind, func(ctx context.Context, r *job.Run) (any, error) {
-		defer stop()
-		if die != nil {
-			ctx = die(ctx, r)
+		result, err := b.runCapture(ctx, r)
+		if ctx.Err() != nil || errors.Is(err, job.ErrTakenOver) {
+			return result, err
 		}
-		return b.runCapture(ctx, r)
+		defer stop()
+		now, failed := b.CaptureJob(ctx, b.maker.ID, id)
+		if got = now; err != nil || failed != nil {
+			b.t.Errorf("the job broke off: %v", errors.Join(err, failed))
+		}
+		return result, err
 	})
 	must(b.t, b.jobs.Run(ctx))
-	got, err := b.CaptureJob(b.t.Context(), b.maker.ID, id)
-	must(b.t, err)
 	return got
 }
 
@@ -71,7 +75,10 @@ func (b *jobbing) send(doc, behaviour string) CaptureJob {
 }
 
 // large is a document of n events; bad says which are wrong.
-func large(n int, bad ...int) string {
+func large(n int, bad ...int) string { return largeOf("J", n, bad...) }
+
+// largeOf is one whose units' serials begin with a text.
+func largeOf(serials string, n int, bad ...int) string {
 	var out strings.Builder
 	out.WriteString(`{"@context":["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"],"type":"EPCISDocument","schemaVersion":"2.0",` +
 		`"creationDate":"2026-11-24T00:00:00Z","epcisBody":{"eventList":[`)
@@ -85,7 +92,7 @@ func large(n int, bad ...int) string {
 		if i > 0 {
 			out.WriteByte(',')
 		}
-		out.WriteString(observed(at, "OBSERVE", "shipping", fmt.Sprintf(`"https://id.gs1.org/01/%s/21/J%d"`, gtinA, i)))
+		out.WriteString(observed(at, "OBSERVE", "shipping", fmt.Sprintf(`"https://id.gs1.org/01/%s/21/%s%d"`, gtinA, serials, i)))
 	}
 	out.WriteString("]}}")
 	return out.String()
@@ -116,7 +123,7 @@ func TestLargeCapture(t *testing.T) {
 	if again := b.send(doc, Rollback); again.ID != sent.ID {
 		t.Errorf("the same document is another capture: %s and %s", again.ID, sent.ID)
 	}
-	got := b.run(sent.ID, nil)
+	got := b.run(sent.ID)
 	if got.Running || !got.Success || got.Total != 1000 || got.Stored != 1000 || got.Done != 1000 || got.Finished.IsZero() {
 		t.Errorf("%+v", got)
 	}
@@ -143,7 +150,7 @@ func TestOneBadInAThousand(t *testing.T) {
 			t.Parallel()
 			b := setupJobs(t)
 			sent := b.send(large(1000, 412), behaviour)
-			got := b.run(sent.ID, nil)
+			got := b.run(sent.ID)
 			if got.Running || got.Success || got.Stored != want || got.Failed != 1 || len(got.Errors) != 1 || got.Total != 1000 {
 				t.Fatalf("%+v", got)
 			}
@@ -165,7 +172,7 @@ func TestLargeRefusals(t *testing.T) {
 	t.Parallel()
 	b := setupJobs(t)
 	sent := b.send(`{"type":"EPCISDocument"`, Proceed)
-	got := b.run(sent.ID, nil)
+	got := b.run(sent.ID)
 	if got.Running || got.Success || len(got.Errors) != 1 || got.Errors[0].Code != "json_syntax" {
 		t.Errorf("%+v", got)
 	}
@@ -214,26 +221,22 @@ func (d *deadAfter) Replace(ctx context.Context, coll string, rec store.Record) 
 // Wherever the process dies, another one finishes: all events are there in the end, each once, and under rollback none shows before.
 func TestLargeCaptureDiesAnywhere(t *testing.T) {
 	t.Parallel()
-	const n = 450
 	for _, behaviour := range []string{Rollback, Proceed} {
 		t.Run(behaviour, func(t *testing.T) {
 			t.Parallel()
+			b := setupJobs(t)
+			b.atOnce = 4 // three batches, the last one not full
+			const n = 10
 			for writes := 0; ; writes++ {
-				b := setupJobs(t)
-				sent := b.send(large(n), behaviour)
-				d, err := b.captures.Get(t.Context(), sent.ID)
-				must(t, err)
-				// A process of its own, on the same store, that dies after so many writes.
-				deps := b.deps
-				deps.Engine = &deadAfter{b.engine, 1 << 30}
-				dying, err := Open(t.Context(), deps)
-				must(t, err)
-				deps.Engine.(*deadAfter).left = writes //nolint:forcetypeassert // see above
-				c := &capturing{s: dying, f: b.maker, id: sent.ID, doc: d.V, progress: func(context.Context, int, int) error { return nil }}
-				err = c.run(t.Context())
+				if writes == 100 {
+					t.Fatal("the capture never ends")
+				}
+				before := b.shown()
+				sent := b.send(largeOf(fmt.Sprintf("D%d-", writes), n), behaviour)
+				err := b.dies(sent.ID, writes)
 				if err == nil {
-					if n := b.shown(); n != 450 {
-						t.Fatalf("%d events show", n)
+					if got := b.shown() - before; got != n {
+						t.Fatalf("%d events show", got)
 					}
 					t.Logf("%d writes", writes)
 					return
@@ -241,17 +244,33 @@ func TestLargeCaptureDiesAnywhere(t *testing.T) {
 				if !errors.Is(err, errDead) {
 					t.Fatal(err)
 				}
-				d, err = b.captures.Get(t.Context(), sent.ID)
+				d, err := b.captures.Get(t.Context(), sent.ID)
 				must(t, err)
-				if behaviour == Rollback && d.V.State == captureRunning && b.shown() != 0 {
+				if behaviour == Rollback && d.V.State == captureRunning && b.shown() != before {
 					t.Fatalf("after %d writes some events show", writes)
 				}
-				if got := b.run(sent.ID, nil); got.Running || !got.Success || got.Stored+got.Known != n || b.shown() != n {
-					t.Fatalf("after %d writes: %+v, %d show", writes, got, b.shown())
+				b.process(fmt.Sprintf("after %d", writes))
+				if got := b.run(sent.ID); got.Running || !got.Success || got.Stored+got.Known != n || b.shown()-before != n {
+					t.Fatalf("after %d writes: %+v, %d show", writes, got, b.shown()-before)
 				}
 			}
 		})
 	}
+}
+
+// dies captures a document as a process of its own on the same store, that dies after so many writes. Its error says whether it did.
+func (b *jobbing) dies(id string, writes int) error {
+	b.t.Helper()
+	d, err := b.captures.Get(b.t.Context(), id)
+	must(b.t, err)
+	mortal := &deadAfter{b.engine, 1 << 30}
+	deps := b.deps
+	deps.Engine = mortal
+	dying, err := Open(b.t.Context(), deps)
+	must(b.t, err)
+	dying.atOnce, mortal.left = b.atOnce, writes
+	c := &capturing{s: dying, f: b.maker, id: id, doc: d.V, progress: func(context.Context, int, int) error { return nil }}
+	return c.run(b.t.Context())
 }
 
 // What a job gave up ends, forward if it was decided; a job that was never asked for is asked for.

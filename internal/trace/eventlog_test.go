@@ -283,8 +283,9 @@ func alterations(doc any) []alteration {
 // Whoever follows the events while a job captures them finds each of them when the capture is complete.
 func TestTheLogHasTheEventsOfALargeCapture(t *testing.T) {
 	t.Parallel()
-	const n = 2*captureBatch + 50
+	const n = 50
 	b := setupJobs(t)
+	b.atOnce = 20
 	sent := b.send(large(n), Rollback)
 	d, err := b.captures.Get(t.Context(), sent.ID)
 	must(t, err)

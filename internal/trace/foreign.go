@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 
 	"golang.org/x/text/width"
@@ -65,7 +64,7 @@ func (s *Service) foreignItems(ctx context.Context, f firm.Firm, g gs1.GTIN, lot
 	if err := s.ownLot(ctx, f, g, lot); err != nil {
 		return nil, err
 	}
-	now := s.now().UTC().Truncate(time.Millisecond)
+	now := s.now()
 	items := make([]store.Item[ForeignCode], len(codes))
 	var c checker
 	for i, code := range codes {

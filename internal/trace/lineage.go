@@ -72,6 +72,7 @@ func (s *Service) Ancestors(ctx context.Context, start Start, at time.Time, view
 	if err := start.valid(); err != nil {
 		return nil, err
 	}
+	at = at.UTC().Truncate(time.Millisecond)
 	l := &lineage{
 		s: s, until: at, out: []Ancestor{}, seen: map[string]bool{start.node(): true}, hands: map[[2]string]bool{}, firms: map[string]bool{}, cut: map[string]bool{},
 	}
@@ -302,7 +303,7 @@ func (l *lineage) add(a Ancestor, until time.Time) []gs1.Ref {
 }
 
 func (l *lineage) answer(ctx context.Context, viewer string) (*Lineage, error) {
-	out := &Lineage{At: l.until.UTC(), Items: l.out, Truncated: append([]string{}, sortedKeys(l.cut)...)}
+	out := &Lineage{At: l.until, Items: l.out, Truncated: append([]string{}, sortedKeys(l.cut)...)}
 	slices.SortFunc(out.Items, func(a, b Ancestor) int {
 		return cmp.Or(cmp.Compare(a.Depth, b.Depth), a.Time.Compare(b.Time), cmp.Compare(a.EPC, b.EPC))
 	})

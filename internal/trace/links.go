@@ -46,7 +46,7 @@ var linkDef = store.Def[LinkSet]{Name: "link_sets", Indexes: []store.Index[LinkS
 // (not_registrant).
 func (s *Service) PutLinks(ctx context.Context, f firm.Firm, ref gs1.Ref, links []linkset.Link) (LinkSet, error) {
 	set := LinkSet{
-		GTIN: ref.GTIN, Lot: ref.Lot, Serial: ref.Serial, Firm: f.ID, Links: slices.Clone(links), Updated: s.now().UTC().Truncate(time.Millisecond),
+		GTIN: ref.GTIN, Lot: ref.Lot, Serial: ref.Serial, Firm: f.ID, Links: slices.Clone(links), Updated: s.now(),
 	}
 	if err := ref.Valid(); err != nil {
 		return set, err

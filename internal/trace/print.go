@@ -43,7 +43,7 @@ func (s *Service) StartPrint(ctx context.Context, f firm.Firm, p Print, from, co
 	if err != nil {
 		return b, p, err
 	}
-	p.Span, p.ID, p.At = part, clock.Token(16), s.now().UTC().Truncate(time.Millisecond)
+	p.Span, p.ID, p.At = part, clock.Token(16), s.now()
 	_, err = s.batches.Update(ctx, b.ID, func(b *Batch) error {
 		p.Again = overlaps(b.Printed, part)
 		if p.Again && p.Reason == "" {

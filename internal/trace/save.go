@@ -26,7 +26,7 @@ const (
 
 // SaveProduct is PutProduct that says what it did; dry says what it would do, and writes nothing. Invalid.
 func (s *Service) SaveProduct(ctx context.Context, f firm.Firm, p Product, dry bool) (stored Product, o Outcome, err error) {
-	p.Firm, p.Updated = f.ID, s.now().UTC().Truncate(time.Millisecond)
+	p.Firm, p.Updated = f.ID, s.now()
 	if err := p.validate(); err != nil {
 		return p, "", err
 	}
@@ -39,7 +39,7 @@ func (s *Service) SaveProduct(ctx context.Context, f firm.Firm, p Product, dry b
 
 // SaveLot is PutLot that says what it did; dry says what it would do, and writes nothing. Invalid, NotFound.
 func (s *Service) SaveLot(ctx context.Context, f firm.Firm, l Lot, dry bool) (stored Lot, o Outcome, err error) {
-	l.Firm, l.Updated = f.ID, s.now().UTC().Truncate(time.Millisecond)
+	l.Firm, l.Updated = f.ID, s.now()
 	if err := l.validate(); err != nil {
 		return l, "", err
 	}
@@ -141,13 +141,13 @@ func (s *Service) CheckForeignCodes(ctx context.Context, f firm.Firm, g gs1.GTIN
 // CheckCapture says what Capture would do, and stores nothing. Its errors are Capture's, but for those of size.
 func (s *Service) CheckCapture(ctx context.Context, f firm.Firm, doc *epcis.Document) (CaptureResult, error) {
 	if len(doc.Events) == 0 {
-		return CaptureResult{}, errNoEvents()
+		return CaptureResult{}, errNoEvents(doc)
 	}
 	res := CaptureResult{CaptureID: captureID(f, doc.Events), Events: make([]Captured, len(doc.Events))}
-	_, err := s.sift(ctx, f, doc.Events, eventPointer, &res)
+	_, err := s.sift(ctx, f, doc.Events, doc.Pointer, &res)
 	return res, err
 }
 
-func errNoEvents() error {
-	return fault.InvalidFields(fault.Field{Pointer: "/epcisBody/eventList", Code: "empty", Detail: "there is no event to capture"})
+func errNoEvents(doc *epcis.Document) error {
+	return fault.InvalidFields(fault.Field{Pointer: doc.ListPointer(), Code: "empty", Detail: "there is no event to capture"})
 }

@@ -91,7 +91,7 @@ func mostCertain(matches []warning.Match) []warning.Match {
 }
 
 func (s *Service) answer(ctx context.Context, req ScanRequest, asked Asked) (*Answer, error) {
-	now := s.now().UTC().Truncate(time.Millisecond)
+	now := s.now()
 	f := facts{asked: asked, lang: req.Lang, now: now}
 	if !lang.Valid(f.lang) {
 		f.lang = lang.ZhHans

@@ -102,7 +102,8 @@ type Service struct {
 	spoken *store.Collection[spokenDoc]
 	plans  *store.Collection[planDoc]
 	deps   Deps
-	now    clock.Now
+	atOnce int       // events of a large document that are worked on at once
+	now    clock.Now // in milliseconds, as all times that are stored and answered
 	chains *chainCache
 	recent *recentCache
 	done   *otter.Cache[string, struct{}] // captures known to be complete, which they stay
@@ -129,7 +130,7 @@ const (
 
 // Open declares the collections and rebuilds indexes that changed.
 func Open(ctx context.Context, deps Deps) (*Service, error) {
-	s := &Service{deps: deps, now: deps.Now}
+	s := &Service{deps: deps, now: deps.Now.Millis(), atOnce: captureBatch}
 	var err error
 	open := func(f func() error) {
 		if err == nil {

@@ -119,6 +119,7 @@ func (s *Service) Whereabouts(ctx context.Context, start Start, at time.Time, vi
 	if err != nil {
 		return nil, err
 	}
+	at = at.UTC().Truncate(time.Millisecond)
 	t := s.newTracking(at)
 	if t.counts, err = s.dealingOf(ctx, viewer); err != nil {
 		return nil, err
@@ -143,7 +144,7 @@ func (s *Service) Whereabouts(ctx context.Context, start Start, at time.Time, vi
 	}
 	t.replay()
 	w := t.answer(m)
-	w.At, w.AsOf = at.UTC(), asOf
+	w.At, w.AsOf = at, asOf
 	if viewer != "" {
 		if err := w.narrow(viewer); err != nil {
 			return nil, err
@@ -158,7 +159,7 @@ const maxCatchUp = 100
 
 // flowsAsOf says up to when reported events are in the flows. Where nobody follows the events it follows them first.
 func (s *Service) flowsAsOf(ctx context.Context) (time.Time, error) {
-	now := s.now().UTC().Truncate(time.Millisecond)
+	now := s.now()
 	if s.deps.Unattended {
 		more, err := true, error(nil)
 		for range maxCatchUp {

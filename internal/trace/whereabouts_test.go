@@ -30,7 +30,7 @@ func (b *bundle) whereabouts(start Start, at, viewer string) *Whereabouts {
 	return w
 }
 
-func moment(t *testing.T, s string) time.Time {
+func moment(t testing.TB, s string) time.Time {
 	t.Helper()
 	at, err := time.Parse(time.RFC3339, s)
 	must(t, err)
@@ -274,6 +274,31 @@ func TestBaseOfSurvivesAnyPart(t *testing.T) {
 			if baseOf(id+suffix) != id || firstPart(id+suffix) != first {
 				t.Errorf("%s: base %s, first %v", id+suffix, baseOf(id+suffix), firstPart(id+suffix))
 			}
+		}
+	}
+}
+
+// Times are milliseconds, UTC, whatever the clock and the question have.
+func TestTimesOfAnswersAreMilliseconds(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.clock.Advance(123*time.Millisecond + 456_789)
+	unit := b.goods().Ref()
+	b.follow()
+	asked := b.clock.Now().In(time.FixedZone("", 8*3600))
+	want := asked.UTC().Truncate(time.Millisecond)
+	w, err := b.Whereabouts(t.Context(), lotStart, asked, "")
+	must(t, err)
+	l, err := b.Ancestors(t.Context(), lotStart, asked, "")
+	must(t, err)
+	p, err := b.Product(t.Context(), gtinA)
+	must(t, err)
+	for name, got := range map[string]time.Time{
+		"whereabouts at": w.At, "whereabouts as of": w.AsOf, "lineage at": l.At, "product updated": p.Updated,
+		"safety as of": b.scan(unit, "v", "").Safety.AsOf,
+	} {
+		if got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
 }

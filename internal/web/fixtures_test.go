@@ -246,7 +246,7 @@ func chainSteps(tag string) []trace.Step {
 		{Stage: "port", Title: pick(tag, "到达", "Arrived"), Time: at(28, 1), Place: pick(tag, "洋浦港", "Yangpu Port"), Firm: port, Provenance: trace.ProvVerified},
 		{
 			Stage: "port", Title: pick(tag, "查验", "Inspected"), Time: at(29, 2), Place: pick(tag, "洋浦港", "Yangpu Port"), Firm: port, Provenance: trace.ProvVerified,
-			Document: "640120261000012345",
+			Document: "640120261000012345", Log: &trace.StepLog{State: trace.LogLogged, Proof: "/v1/ledger/leaves/7"},
 		},
 		{Stage: "warehouse", Title: pick(tag, "入库", "Stored"), Time: at(29, 6), Place: ware, Firm: shop, Provenance: trace.ProvClaimed},
 		{Stage: "warehouse", Title: pick(tag, "拣货", "Picked"), Time: at(30, 1), Place: ware, Firm: shop, Provenance: trace.ProvClaimed},

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -230,6 +231,41 @@ func TestStepsShowMarksAndTimes(t *testing.T) {
 	}
 	if m := vouched("by hearsay"); m != trace.ProvMissing {
 		t.Errorf("an unknown provenance is marked %s", m)
+	}
+}
+
+// The page tells how many steps the log has, and links the proof of the last; nothing where the answer says nothing of the log.
+func TestTheLogOfTheSteps(t *testing.T) {
+	t.Parallel()
+	at := func(i int64) *trace.StepLog {
+		return &trace.StepLog{State: trace.LogLogged, Index: &i, Proof: "/v1/ledger/leaves/" + strconv.FormatInt(i, 10)}
+	}
+	wait := &trace.StepLog{State: trace.LogPending}
+	for _, c := range []struct {
+		logs         []*trace.StepLog
+		zh, en, link string
+	}{
+		{[]*trace.StepLog{nil, nil}, "", "", ""},
+		{[]*trace.StepLog{at(4), nil, at(9)}, "2 条记录已写入透明日志", "2 records are in the transparency log", "/v1/ledger/leaves/9"},
+		{[]*trace.StepLog{at(0), wait}, "1 条正在写入", "; 1 is being added", "/v1/ledger/leaves/0"},
+		{[]*trace.StepLog{wait, wait}, "2 条正在写入", "2 are being added", ""},
+	} {
+		for tag, want := range map[string]string{lang.ZhHans: c.zh, lang.En: c.en} {
+			a := scene("ok", tag)
+			for i := range a.Chain {
+				a.Chain[i].Log = nil
+			}
+			for i, l := range c.logs {
+				a.Chain[i].Log = l
+			}
+			page := render(t, func(b *bytes.Buffer) error { return newPages(t).RenderScan(b, tag, a) })
+			if !strings.Contains(page, want) || want == "" && strings.Contains(page, "透明日志") {
+				t.Errorf("%s %v: %q is not said", tag, c.logs, want)
+			}
+			if got := strings.Contains(page, "/v1/ledger/leaves/"); got != (c.link != "") || !strings.Contains(page, c.link) {
+				t.Errorf("%s: the proof %q is linked: %v", tag, c.link, got)
+			}
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ type scanView struct {
 	About    spoken // description of the product
 	Chain    []stepView
 	HasChain bool
+	Log      *logView
 	Scans    *scansView
 }
 
@@ -76,6 +77,9 @@ type stepView struct {
 	Missing, Wrong bool
 	Gap            bool // steps between the one before and this one are left out
 }
+
+// logView says how the steps stand in the transparency log.
+type logView struct{ Text, Proof string }
 
 type scansView struct {
 	Text, Places string
@@ -124,7 +128,7 @@ func (p *Pages) RenderScan(w io.Writer, tag string, a *trace.Answer) error {
 		Tone:  look.tone, Icon: icon(look.icon), Pending: a.Headline.Status == trace.HeadUnconfirmed,
 		H1: clean(a.Headline.Title), Todo: clean(a.Headline.Todo), Level: levelName(tag, a.Headline.Level),
 		Code: codeParts(&a.Asked), Scheme: clean(a.Asked.Scheme), Checks: checks(tag, a), AsOf: momentOf(tag, a.Safety.AsOf),
-		Findings: findings(tag, a), HasChain: hasChain(a), Chain: steps(tag, a.Chain), Scans: scans(tag, a),
+		Findings: findings(tag, a), HasChain: hasChain(a), Chain: steps(tag, a.Chain), Log: logOf(tag, a.Chain), Scans: scans(tag, a),
 	}
 	if a.Headline.Status == trace.HeadWarning {
 		v.Tone = levelTone(a.Headline.Level, look.tone)
@@ -407,6 +411,41 @@ func steps(tag string, chain []trace.Step) []stepView {
 		out = append(out, v)
 	}
 	return out
+}
+
+// logOf counts the steps that the transparency log has and those that wait for it, and links the proof of the last. nil where nothing is said of it.
+func logOf(tag string, chain []trace.Step) *logView {
+	logged, pending := 0, 0
+	v := &logView{}
+	for i := range chain {
+		switch l := chain[i].Log; {
+		case l == nil:
+		case l.State == trace.LogLogged:
+			logged++
+			v.Proof = l.Proof
+		default:
+			pending++
+		}
+	}
+	var texts []string
+	if logged > 0 {
+		texts = append(texts, counted(tag, logged, "log.one", "log.many"))
+	}
+	if pending > 0 {
+		texts = append(texts, counted(tag, pending, "log.wait.one", "log.wait.many"))
+	}
+	if v.Text = strings.Join(texts, words["log.and"].in(tag)); v.Text == "" {
+		return nil
+	}
+	return v
+}
+
+// counted gives the text for a number of things, one or many.
+func counted(tag string, n int, one, many string) string {
+	if n == 1 {
+		return words[one].in(tag)
+	}
+	return strconv.Itoa(n) + words[many].in(tag)
 }
 
 // manyScans is where the count of scans ends (trace.ScanFacts).

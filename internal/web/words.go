@@ -120,6 +120,13 @@ var words = map[string]phrase{
 	"chain.wrong":   {"这条记录后来被声明有误", "This record was declared an error later"},
 	"chain.doc":     {"单证号", "Document"},
 	"chain.omitted": {"中间有较多记录未在本页列出。", "Records in between are too many for this page."},
+	"stop":          {"。", "."},
+	"log.one":       {"1 条记录已写入透明日志，此后无法不留痕迹地更改", "1 record is in the transparency log, where no change goes unseen"},
+	"log.many":      {" 条记录已写入透明日志，此后无法不留痕迹地更改", " records are in the transparency log, where no change goes unseen"},
+	"log.wait.one":  {"1 条正在写入", "1 is being added"},
+	"log.wait.many": {" 条正在写入", " are being added"},
+	"log.and":       {"；", "; "},
+	"log.proof":     {"查看证明", "See the proof"},
 	"legend":        {"标记说明", "What the marks mean"},
 	"legend.verified": {
 		"由政府部门登记或核验", "recorded or checked by an authority",

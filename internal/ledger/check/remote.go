@@ -26,10 +26,12 @@ func NewRemote(base string, client *http.Client) *Remote {
 	return &Remote{strings.TrimRight(base, "/"), client}
 }
 
+// MaxResponse is the longest answer that is read, in bytes.
+const MaxResponse = 64 << 20
+
 const (
-	maxResponse = 64 << 20
-	maxWait     = time.Minute // that a server may ask for
-	maxAsked    = 8           // times for one thing
+	maxWait  = time.Minute // that a server may ask for
+	maxAsked = 8           // times for one thing
 )
 
 // errAbsent says that the server has no such thing.
@@ -62,12 +64,12 @@ func (r *Remote) ask(ctx context.Context, path string) (body []byte, wait time.D
 		return nil, 0, err
 	}
 	defer func() { _ = resp.Body.Close() }() // only read
-	body, err = io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
+	body, err = io.ReadAll(io.LimitReader(resp.Body, MaxResponse+1))
 	switch {
 	case err != nil:
 		return nil, 0, err
-	case len(body) > maxResponse:
-		return nil, 0, fmt.Errorf("%s: more than %d bytes", path, maxResponse)
+	case len(body) > MaxResponse:
+		return nil, 0, fmt.Errorf("%s: more than %d bytes", path, MaxResponse)
 	case resp.StatusCode == http.StatusOK:
 		return body, 0, nil
 	case resp.StatusCode == http.StatusNotFound:
