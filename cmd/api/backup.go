@@ -12,11 +12,44 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/haisu-trace/haisu/internal/access/audit"
 	"github.com/haisu-trace/haisu/internal/backup"
+	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/secret"
+	"github.com/haisu-trace/haisu/internal/store"
 )
 
-// backupStore writes a backup. It may run beside servers of any version: it declares no collection.
+// savedStore is what the trail keeps of a backup.
+type savedStore struct {
+	File    string    `json:"file"`
+	Made    time.Time `json:"made"`
+	Records int64     `json:"records"`
+}
+
+// openTrail opens nothing of the program but its audit trail.
+func openTrail(ctx context.Context, eng store.Engine, box *secret.Box) (*audit.Service, error) {
+	return audit.Open(ctx, audit.Deps{Engine: eng, Keys: box, Now: time.Now})
+}
+
+// told does what a backup or a restore is for, and has the trail tell of it. Unlike everything else it is done even where the trail cannot
+// be kept: a store that takes no writes any more is when a backup is needed most. The error says so afterwards.
+func told(ctx context.Context, trail *audit.Service, action string, do func() (savedStore, error)) error {
+	act, silent := trail.Begin(ctx, audit.Entry{Actor: byCommand, Action: action, Subject: "store"})
+	saved, err := do()
+	switch {
+	case silent != nil:
+	case err != nil:
+		silent = act.Failed(ctx, cmp.Or(fault.CodeOf(err), "internal"))
+	default:
+		silent = act.Done(ctx, audit.Change{After: saved})
+	}
+	if silent != nil {
+		err = errors.Join(err, fmt.Errorf("the audit trail does not tell of it: %w", silent))
+	}
+	return err
+}
+
+// backupStore writes a backup. It may run beside servers: it declares no collection but the audit trail.
 func backupStore(ctx context.Context, args []string, getenv func(string) string, io streams) (err error) {
 	var dir, keysDir, blobsDir string
 	cfg, rest, err := parse("backup", args, getenv, io, func(fs *flag.FlagSet) {
@@ -53,20 +86,28 @@ func backupStore(ctx context.Context, args []string, getenv func(string) string,
 		return err
 	}
 	defer func() { err = errors.Join(err, eng.Close()) }()
-	p := newProgress(io.err)
-	data, keys, err := backup.Write(ctx, eng, box, backup.Options{Dir: dir, KeysDir: keysDir, Engine: cfg.engineName(), Now: time.Now, Tell: p.tell})
-	p.end()
+	trail, err := openTrail(ctx, eng, box)
 	if err != nil {
 		return err
 	}
-	records, bytes := data.Manifest.Totals()
-	wrapped, _ := keys.Manifest.Totals()
-	_, err = fmt.Fprintf(io.out, "%s: %d records of %d collections, %s as %s\n%s: %d data keys; replaces older copies, which should go everywhere\n",
-		data.Path, records, len(data.Manifest.Collections), size(bytes), size(data.Size), keys.Path, wrapped)
-	if err != nil || blobsDir == backup.None {
-		return err
-	}
-	return backupBlobs(ctx, cfg, blobsDir, io.out) // after the store, so that what it refers to is there
+	defer func() { err = errors.Join(err, trail.Close()) }()
+	return told(ctx, trail, "backup", func() (savedStore, error) {
+		p := newProgress(io.err)
+		data, keys, err := backup.Write(ctx, eng, box, backup.Options{Dir: dir, KeysDir: keysDir, Engine: cfg.engineName(), Now: time.Now, Tell: p.tell})
+		p.end()
+		if err != nil {
+			return savedStore{}, err
+		}
+		records, bytes := data.Manifest.Totals()
+		wrapped, _ := keys.Manifest.Totals()
+		saved := savedStore{File: filepath.Base(data.Path), Made: data.Manifest.Made, Records: int64(records)}
+		_, err = fmt.Fprintf(io.out, "%s: %d records of %d collections, %s as %s\n%s: %d data keys; replaces older copies, which should go everywhere\n",
+			data.Path, records, len(data.Manifest.Collections), size(bytes), size(data.Size), keys.Path, wrapped)
+		if err != nil || blobsDir == backup.None {
+			return saved, err
+		}
+		return saved, backupBlobs(ctx, cfg, blobsDir, io.out) // after the store, so that what it refers to is there
+	})
 }
 
 // restoreStore restores a backup into an empty store, or only verifies it.
@@ -128,8 +169,24 @@ func restoreStore(ctx context.Context, args []string, getenv func(string) string
 	if err != nil {
 		return err
 	}
+	if err := tellRestored(ctx, eng, box, b, files.Data); err != nil {
+		return err
+	}
 	_, err = fmt.Fprintln(io.out, "restored; the first server that starts rebuilds the indexes")
 	return err
+}
+
+// tellRestored has the trail that was restored tell of it: what comes after it happened in another store than what comes before.
+func tellRestored(ctx context.Context, eng store.Engine, box *secret.Box, b *backup.Backup, path string) (err error) {
+	trail, err := openTrail(ctx, eng, box)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, trail.Close()) }()
+	return told(ctx, trail, "restore", func() (savedStore, error) {
+		records, _ := b.Data.Totals()
+		return savedStore{File: filepath.Base(path), Made: b.Data.Made, Records: int64(records)}, nil
+	})
 }
 
 // describe says what a verified backup is.

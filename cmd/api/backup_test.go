@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/haisu-trace/haisu/internal/access/audit"
 	"github.com/haisu-trace/haisu/internal/backup"
 	"github.com/haisu-trace/haisu/internal/store"
 	"github.com/haisu-trace/haisu/internal/store/sqlite"
@@ -140,6 +141,26 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 	delete(original, state)
 	delete(restored, state)
+	// The trail of the one goes on with the end of the backup, that of the other with the restore.
+	for _, content := range []map[string]string{original, restored} {
+		maps.DeleteFunc(content, func(id, _ string) bool { return strings.HasPrefix(id, "audit_batches ") })
+	}
+	trails := map[string][]string{dir: {"backup attempt", "backup done", "backup attempt", "backup done"}, data: {"backup attempt", "backup done", "backup attempt", "restore attempt", "restore done"}}
+	for at, want := range trails {
+		d := trailOf{t, at}
+		d.with(func(ctx context.Context, _ *app, s *audit.Service) error {
+			list, _, err := s.List(ctx, audit.Filter{Actor: byCommand}, "", 10)
+			var got []string
+			for _, e := range slices.Backward(list) {
+				got = append(got, e.Action+" "+e.Phase)
+			}
+			if !slices.Equal(got, want) || !strings.Contains(string(list[0].After), `.backup"`) {
+				t.Errorf("the trail in %s has %q, and ends with %s", at, got, list[0].After)
+			}
+			return err
+		})
+		d.mustSay("in order")
+	}
 	if !maps.Equal(original, restored) || len(original) < 3000 {
 		t.Errorf("%d records, restored %d", len(original), len(restored))
 		for _, id := range slices.Sorted(maps.Keys(original)) {

@@ -25,6 +25,7 @@ type command func(ctx context.Context, args []string, getenv func(string) string
 // commands are the administrative commands. They may run beside a server that uses the same store.
 var commands = map[string]command{
 	"operator add":       addOperator,
+	"operator confirm":   confirmOperator,
 	"key add":            addKey,
 	"import safety-gate": importSafetyGate,
 	"import cap":         importCAP,
@@ -117,6 +118,31 @@ func addOperator(ctx context.Context, args []string, getenv func(string) string,
 			_, err = fmt.Fprintf(io.out, "operator %s added\none-time code secret: %s\n%s\nrecovery codes, each good once in place of a one-time code:\n%s\n",
 				n.Login, e.TOTPSecret, e.OtpauthURL, strings.Join(e.RecoveryCodes, "\n"))
 			return addedOperator{n.Authority, n.Roles, n.Level}, err
+		})
+	})
+}
+
+// confirmOperator stands for what one administrator did, where there is no other one to do so.
+func confirmOperator(ctx context.Context, args []string, getenv func(string) string, io streams) error {
+	cfg, rest, err := parse("operator confirm", args, getenv, io, nil)
+	if err != nil {
+		return err
+	}
+	if err := want(rest, 1, "one argument: the login"); err != nil {
+		return err
+	}
+	return within(ctx, cfg, io.err, func(a *app) error {
+		return a.traced(ctx, "operator confirm", fmt.Sprintf("operator/%.128s", rest[0]), func() (any, error) {
+			before, after, err := a.access.ConfirmOperator(ctx, rest[0], 0, "")
+			if err != nil {
+				return nil, err
+			}
+			text := "operator %s waits for nobody's confirmation\n"
+			if len(before.Proposed) > 0 {
+				text = "operator %s confirmed\n"
+			}
+			_, err = fmt.Fprintf(io.out, text, after.Login)
+			return addedOperator{after.Authority, after.Roles, after.Level}, err
 		})
 	})
 }

@@ -519,7 +519,12 @@ func (w *pushes) want(tokens ...string) {
 // eventually repeats a question whose answer comes from a worker, until it is yes. The pauses are the polls of a client.
 func (p *program) eventually(what string, yes func() bool) {
 	p.t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
+	p.within(20*time.Second, what, yes)
+}
+
+func (p *program) within(d time.Duration, what string, yes func() bool) {
+	p.t.Helper()
+	deadline := time.NewTimer(d)
 	defer deadline.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -527,7 +532,7 @@ func (p *program) eventually(what string, yes func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			p.t.Fatalf("%s: not within 20 s", what)
+			p.t.Fatalf("%s: not within %s", what, d)
 		}
 	}
 }

@@ -85,3 +85,39 @@ func TestTheFirstAdministratorEnrolsByTheLink(t *testing.T) {
 		t.Error("there is an operator, and another link was printed")
 	}
 }
+
+// A publisher whom one administrator invites is one only once somebody else has confirmed it.
+func TestAnInvitedPublisherIsConfirmed(t *testing.T) {
+	t.Parallel()
+	p := start(t, map[string]string{"DATA_DIR": t.TempDir(), "DEMO": "off"})
+	root, second := bearer(p.loginAs("root", "administrator")), bearer(p.loginAs("second", "administrator"))
+	for _, h := range []map[string]string{root, second} {
+		h["Haisu-Reason"] = "new"
+	}
+	link := p.do(nil, "POST", "/v1/operators", root, map[string]any{
+		"login": "lin.mei", "name": "林梅", "authority": "hn-amr", "roles": []string{"officer", "publisher"}, "level": "red",
+	}, 201).json(t)
+	begun := p.do(nil, "POST", "/v1/enrolments", nil, map[string]any{"token": link["token"], "password": "a long enough password"}, 201).json(t)
+	code, err := totp.GenerateCode(at(t, begun, "totp_secret").(string), time.Now())
+	check(t, err)
+	done := p.do(nil, "POST", "/v1/enrolments/confirmation", nil, map[string]any{"token": link["token"], "code": code}, 201).json(t)
+	s := p.do(nil, "POST", "/v1/sessions", nil, map[string]any{
+		"login": "lin.mei", "password": "a long enough password", "code": at(t, done, "recovery_codes", 0),
+	}, 201).json(t)
+	if roles := at(t, s, "operator", "roles").([]any); len(roles) != 1 || roles[0] != "officer" {
+		t.Errorf("before the confirmation the roles are %v", roles)
+	}
+	const path = "/v1/operators/lin.mei"
+	read := p.do(nil, "GET", path, root, nil, 200)
+	wantAt(t, read.json(t), "root", "proposed_by", 0)
+	root["If-Match"], second["If-Match"] = read.Header.Get("ETag"), read.Header.Get("ETag")
+	wantAt(t, p.do(nil, "POST", path+"/confirmation", root, nil, 403).json(t), "four_eyes", "code")
+	if o := p.do(nil, "POST", path+"/confirmation", second, nil, 200).json(t); o["proposed_by"] != nil {
+		t.Errorf("confirmed, the operator is %v", o)
+	}
+	p.do(nil, "POST", path+"/confirmation", second, nil, 412)
+	s = p.do(nil, "POST", "/v1/sessions", nil, map[string]any{
+		"login": "lin.mei", "password": "a long enough password", "code": at(t, done, "recovery_codes", 1),
+	}, 201).json(t)
+	wantAt(t, s, "publisher", "operator", "roles", 1)
+}

@@ -182,7 +182,7 @@ func (s *Service) time() time.Time { return s.now().UTC().Truncate(time.Millisec
 
 // principal is what an operator is now. An authority that is not known any more leaves an operator nobody to act for.
 func (s *Service) principal(ctx context.Context, login string, o *operator) (Principal, error) {
-	p := Principal{Kind: KindOperator, ID: login, Name: o.Name, Roles: held(o.Roles), Authority: o.Authority, Classes: []string{AllClasses}, Level: o.Level}
+	p := Principal{Kind: KindOperator, ID: login, Name: o.Name, Roles: o.powers(), Authority: o.Authority, Classes: []string{AllClasses}, Level: o.Level}
 	if !p.Has(Publisher) {
 		p.Level = ""
 	}

@@ -146,7 +146,8 @@ func (s *Service) LinkOwner(ctx context.Context, token string) (login, firm stri
 }
 
 // InviteOperator adds an operator who has no password yet, or gives one who has none, and is to have the same rights, a new link in place of the
-// one before. The link makes the password and the second factor, while the operator stands as it did when the link was given. Invalid;
+// one before. The link makes the password and the second factor, while the operator stands as it did when the link was given. A publisher
+// or an administrator is one only after ConfirmOperator. Invalid;
 // Conflict (login_taken, operator_disabled).
 func (s *Service) InviteOperator(ctx context.Context, n NewOperator) (Link, error) {
 	if bad := n.broken(); bad != nil {
@@ -156,6 +157,7 @@ func (s *Service) InviteOperator(ctx context.Context, n NewOperator) (Link, erro
 		return Link{}, err
 	}
 	o := operator{Name: n.Name, Authority: n.Authority, Roles: n.Roles, Level: n.Level, Created: s.time()}
+	o.propose(n.By)
 	taken := s.insertOperator(ctx, n.Login, &o)
 	if taken != nil && fault.CodeOf(taken) != "login_taken" {
 		return Link{}, taken
@@ -164,20 +166,43 @@ func (s *Service) InviteOperator(ctx context.Context, n NewOperator) (Link, erro
 		if o.Password != "" || o.Authority != n.Authority || o.Level != n.Level || !slices.Equal(o.Roles, n.Roles) {
 			return cmp.Or[error](taken, errOperatorChanged)
 		}
+		o.Proposed = nil
+		o.propose(n.By) // who means the same rights, and whose link it is that opens
 		return nil
 	})
 }
 
 // Readmit gives an operator a link to a new password and second factor: the old ones are lost, or in other hands. So what they opened ends
 // at once, and they themselves, with the identities at providers, end when the link is used. It takes the place of every link before it.
-// NotFound; Conflict (operator_disabled); Forbidden (own_account) for by, the login of who gives it: whoever has a session only must not make
-// more of it.
+// A publisher or an administrator is one again only after ConfirmOperator: whoever has the link is who enrols. NotFound; Conflict
+// (operator_disabled, last_administrator); Forbidden (own_account) for by, the login of who gives it: whoever has a session only must not
+// make more of it.
 func (s *Service) Readmit(ctx context.Context, login, by string) (Link, error) {
 	if login == by {
 		return Link{}, errOwnAccount
 	}
-	l, err := s.operatorLink(ctx, login, func(o *operator) error { o.turn(); return nil })
+	d, err := s.operators.Get(ctx, login)
+	if err != nil {
+		return Link{}, unknownOperator(err)
+	}
+	nonce := ""
+	if d.V.administers() {
+		if nonce, err = s.leave(ctx, login); err != nil {
+			return Link{}, err
+		}
+	}
+	l, err := s.operatorLink(ctx, login, func(o *operator) error {
+		if o.administers() && nonce == "" {
+			return errOperatorChanged
+		}
+		o.turn()
+		o.propose(by)
+		return nil
+	})
 	s.known.InvalidateAll()
+	if nonce != "" {
+		err = errors.Join(err, s.settle(context.WithoutCancel(ctx), login, nonce))
+	}
 	return l, err
 }
 

@@ -30,12 +30,13 @@ type operator struct {
 	Identities []string       `json:"identities,omitempty"` // keyed hashes of issuer and subject at identity providers
 	Disabled   bool           `json:"disabled,omitempty"`
 	Epoch      int64          `json:"epoch"`          // sessions and trusted devices of an earlier one are void
-	Link       string         `json:"link,omitempty"` // ID of the one link that is good: the newest, of this epoch
+	Link       string         `json:"link,omitempty"`     // ID of the one link that is good: the newest, of this epoch
+	Proposed   []string       `json:"proposed,omitempty"` // logins of the administrators on whose word alone the weighty roles rest; see powers
 	Created    time.Time      `json:"created"`
 	LastLogin  time.Time      `json:"last_login,omitzero"`
 }
 
-func (o *operator) administers() bool { return slices.Contains(o.Roles, Administrator) && !o.Disabled }
+func (o *operator) administers() bool { return slices.Contains(o.powers(), Administrator) && !o.Disabled }
 
 // turn begins a new epoch: the sessions, trusted devices and links of the one before are void.
 func (o *operator) turn() { o.Epoch, o.Link = o.Epoch+1, "" }
@@ -54,6 +55,7 @@ type Operator struct {
 	SecondFactor           bool
 	RecoveryCodes          int // that are left
 	Disabled               bool
+	Proposed               []string // logins of the administrators whose doing another has to confirm before the operator publishes or administers
 	Created, LastLogin     time.Time
 	Revision               int64
 }
@@ -61,7 +63,7 @@ type Operator struct {
 func shown(d store.Doc[operator]) Operator {
 	return Operator{
 		Login: d.ID, Name: d.V.Name, Authority: d.V.Authority, Roles: d.V.Roles, Level: d.V.Level, Enrolled: d.V.Password != "",
-		SecondFactor: d.V.TOTP != "", RecoveryCodes: len(d.V.Recovery), Disabled: d.V.Disabled, Created: d.V.Created,
+		SecondFactor: d.V.TOTP != "", RecoveryCodes: len(d.V.Recovery), Disabled: d.V.Disabled, Proposed: d.V.Proposed, Created: d.V.Created,
 		LastLogin: d.V.LastLogin, Revision: d.Rev,
 	}
 }
@@ -72,6 +74,7 @@ type NewOperator struct {
 	Roles                  []Role
 	Level                  warning.Level // of a publisher; others have none
 	Password               string        // AddOperator only
+	By                     string        // InviteOperator: the login of who invites; "" is whoever has the machine
 }
 
 var loginPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,39}$`)
@@ -238,7 +241,8 @@ func (o *operator) differs(before *Operator) bool {
 var errOwnAccount = fault.New(fault.Forbidden, "own_account", "your own rights are another administrator's matter; only the name is yours")
 
 // ChangeOperator changes an operator whose revision the caller has seen (0: whatever stands). Unless nothing but the name changed, every session
-// of the operator ends, on every replica within two seconds, and a link that was given before is void. Invalid, NotFound; Conflict: operator_changed,
+// of the operator ends, on every replica within two seconds, and a link that was given before is void. What makes a publisher or an
+// administrator, or widens what one may do, waits for ConfirmOperator. Invalid, NotFound; Conflict: operator_changed,
 // last_administrator (somebody must be left who can let others in), second_factor_missing. Forbidden (own_account) for more than one's
 // own name.
 func (s *Service) ChangeOperator(ctx context.Context, login string, revision int64, c OperatorChange) (before, after Operator, err error) {
@@ -259,6 +263,11 @@ func (s *Service) ChangeOperator(ctx context.Context, login string, revision int
 			return before, after, errOwnAccount
 		}
 		d.V.turn()
+		by := c.By
+		if !d.V.gains(&before) {
+			by = ""
+		}
+		d.V.propose(by)
 	}
 	if c.Authority != nil {
 		if err := s.knownAuthority(ctx, *c.Authority); err != nil {

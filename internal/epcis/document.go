@@ -155,7 +155,7 @@ func (d *decoder) body(doc *Document, root *node, sc scope) error {
 		return nil
 	}
 	if len(n.kids) > d.lim.Events {
-		return fault.New(fault.TooLarge, "too_many_events", "the document has %d events; at most %d are accepted", len(n.kids), d.lim.Events)
+		return refused(fault.TooLarge, here.pointer(), "too_many_events", "the document has %d events; at most %d are accepted", len(n.kids), d.lim.Events)
 	}
 	doc.scope = sc
 	doc.Events = make([]*Event, 0, len(n.kids))

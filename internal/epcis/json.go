@@ -51,11 +51,11 @@ type parser struct {
 	depth  int
 }
 
-// parse reads one JSON text. The errors are of kind Malformed, with the byte offset in the detail and the pointer of the
-// innermost value in the field, or TooLarge.
+// parse reads one JSON text. The errors are of kind Malformed, with the byte offset in the detail, Invalid for what exceeds a limit of one value, or
+// TooLarge; each has the pointer of the innermost value in its field.
 func parse(data []byte, lim Limits) (node, error) {
 	if len(data) > lim.Bytes {
-		return node{}, fault.New(fault.TooLarge, "body_too_large", "the body has %d bytes; at most %d are accepted", len(data), lim.Bytes)
+		return node{}, refused(fault.TooLarge, "", "body_too_large", "the body has %d bytes; at most %d are accepted", len(data), lim.Bytes)
 	}
 	p := parser{src: string(data), lim: lim}
 	if !utf8.ValidString(p.src) {
@@ -73,10 +73,14 @@ func parse(data []byte, lim Limits) (node, error) {
 }
 
 func (p *parser) fail(where *path, code, format string, args ...any) error {
-	e := fault.New(fault.Malformed, code, format, args...)
-	e.Fields = []fault.Field{{Pointer: where.pointer(), Code: code, Detail: e.Detail}}
+	e := refused(fault.Malformed, where.pointer(), code, format, args...)
 	e.Detail += " (at byte " + itoa(p.at) + ")"
 	return e
+}
+
+// exceed refuses what is JSON and exceeds a limit.
+func (p *parser) exceed(where *path, code, format string, args ...any) error {
+	return refused(fault.Invalid, where.pointer(), code, format, args...)
 }
 
 func (p *parser) space() {
@@ -99,7 +103,7 @@ func (p *parser) peek() byte {
 
 func (p *parser) value(where *path) (n node, err error) {
 	if p.values++; p.values > p.lim.Values {
-		return n, fault.New(fault.TooLarge, "too_many_values", "the body has more than %d JSON values", p.lim.Values)
+		return n, refused(fault.TooLarge, "", "too_many_values", "the body has more than %d JSON values", p.lim.Values)
 	}
 	start := p.at
 	switch c := p.peek(); {
@@ -138,12 +142,12 @@ func (p *parser) word(w string) bool {
 // container reads an array or object up to its closing bracket.
 func (p *parser) container(where *path, end byte, n *node) error {
 	if p.depth++; p.depth > p.lim.Depth {
-		return p.fail(where, "json_depth", "values are nested more than %d deep", p.lim.Depth)
+		return p.exceed(where, "json_depth", "values are nested more than %d deep", p.lim.Depth)
 	}
 	p.at++
 	for p.space(); p.peek() != end; {
 		if len(n.kids) >= p.lim.List {
-			return p.fail(where, "too_many", "more than %d elements", p.lim.List)
+			return p.exceed(where, "too_many", "more than %d elements", p.lim.List)
 		}
 		if len(n.kids) > 0 {
 			if p.peek() != ',' {

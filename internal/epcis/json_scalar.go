@@ -30,7 +30,7 @@ func (p *parser) str(where *path) (string, error) {
 
 func (p *parser) checkText(where *path, s string) error {
 	if len(s) > p.lim.Text {
-		return p.fail(where, "text_too_long", "a text has %d bytes; at most %d are accepted", len(s), p.lim.Text)
+		return p.exceed(where, "text_too_long", "a text has %d bytes; at most %d are accepted", len(s), p.lim.Text)
 	}
 	return nil
 }

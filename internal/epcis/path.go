@@ -19,7 +19,11 @@ type path struct {
 func (p *path) member(key string) path { return path{p, key, -1} }
 func (p *path) item(i int) path        { return path{p, "", i} }
 
-// pointer is the JSON pointer of RFC 6901, "" for the whole body.
+// maxPointer bounds a pointer in bytes: a hundred of them are kept with a capture that failed.
+const maxPointer = 1000
+
+// pointer is the JSON pointer of RFC 6901, "" for the whole body. Of a value with names so long that it would exceed maxPointer it is the pointer of the
+// innermost value around it that has a shorter one.
 func (p *path) pointer() string {
 	var steps []string
 	for ; p != nil; p = p.up {
@@ -31,13 +35,26 @@ func (p *path) pointer() string {
 	}
 	var b strings.Builder
 	for _, step := range slices.Backward(steps) {
+		step = pointerEscapes.Replace(step)
+		if b.Len()+1+len(step) > maxPointer {
+			break
+		}
 		b.WriteByte('/')
-		b.WriteString(pointerEscapes.Replace(step))
+		b.WriteString(step)
 	}
 	return b.String()
 }
 
 var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
+// refused is the refusal of a document for one reason, at a place. What the detail of the error says beyond the field is where a reader of bytes was.
+func refused(k fault.Kind, pointer, code, format string, args ...any) *fault.Error {
+	f := fault.Field{Pointer: pointer, Code: code, Detail: fmt.Sprintf(format, args...)}
+	if k == fault.Invalid {
+		return fault.InvalidFields(f)
+	}
+	return &fault.Error{Kind: k, Code: code, Detail: f.Detail, Fields: []fault.Field{f}}
+}
 
 // report collects broken rules up to a bound.
 type report struct {

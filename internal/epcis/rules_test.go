@@ -135,6 +135,9 @@ func TestRulesOfEvents(t *testing.T) {
 		"value without unit": {
 			sensor + `[{"sensorReport":[{"type":"Temperature","value":1}]}]`, []place{{"/sensorElementList/0/sensorReport/0/uom", "missing"}},
 		},
+		"mean without unit": {
+			sensor + `[{"sensorReport":[{"type":"Temperature","meanValue":1}]}]`, []place{{"/sensorElementList/0/sensorReport/0/uom", "missing"}},
+		},
 		"value as text": {
 			sensor + `[{"sensorReport":[{"type":"Temperature","value":"1","uom":"CEL"}]}]`,
 			[]place{{"/sensorElementList/0/sensorReport/0/value", "not_a_number"}},

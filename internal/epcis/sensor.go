@@ -250,7 +250,7 @@ func (d *decoder) sensorRules(r *SensorReport, n *node, p *path) {
 		at := p.member("sDev")
 		d.add(&at, "out_of_range", "a standard deviation is not negative")
 	}
-	if r.Value != "" && r.UOM == "" && n.get("uom") == nil && needsUnit(r.Type) {
+	if measured := r.Value + r.MinValue + r.MaxValue + r.MeanValue + r.SDev + r.PercValue; measured != "" && n.get("uom") == nil && needsUnit(r.Type) {
 		d.missing(p, "uom", "the unit of measure of the value")
 	}
 }

@@ -79,10 +79,11 @@ func (d *Document) steps() []string {
 	return []string{"epcisBody", "eventList"}
 }
 
-// Pointer is the JSON Pointer (RFC 6901) of the event at a place in the list.
-func (d *Document) Pointer(i int) string {
-	return "/" + strings.Join(d.steps(), "/") + "/" + strconv.Itoa(i)
-}
+// ListPointer is the JSON Pointer (RFC 6901) of the event list.
+func (d *Document) ListPointer() string { return "/" + strings.Join(d.steps(), "/") }
+
+// Pointer is the JSON Pointer of the event at a place in the list.
+func (d *Document) Pointer(i int) string { return d.ListPointer() + "/" + strconv.Itoa(i) }
 
 // splitter takes a document apart into its events and the frame around them, in which the event list is empty. It looks at
 // brackets and strings alone: whether frame and events are JSON is for parse to say.
@@ -92,14 +93,25 @@ type splitter struct {
 	at     int64 // bytes read
 	frame  []byte
 	events int
+	way    string                        // the pointer of the event list that is read; "": none is
 	each   func(i int, raw []byte) error // nil: count only
 	buf    []byte
 }
 
-var errFrame = fault.New(fault.TooLarge, "capture_too_large", "the document has more than %d bytes around its events", maxFrame)
+var errFrame = refused(fault.TooLarge, "", "capture_too_large", "the document has more than %d bytes around its events", maxFrame)
 
 func (s *splitter) bad(what string) error {
-	return fault.New(fault.Malformed, "json_syntax", "%s (at byte %d)", what, s.at)
+	e := refused(fault.Malformed, s.pointer(), "json_syntax", "%s", what)
+	e.Detail += " (at byte " + strconv.FormatInt(s.at, 10) + ")"
+	return e
+}
+
+// pointer is that of the event that is read, "" for the frame.
+func (s *splitter) pointer() string {
+	if s.way == "" {
+		return ""
+	}
+	return s.way + "/" + strconv.Itoa(s.events)
 }
 
 func (s *splitter) next() (byte, error) {
@@ -220,7 +232,10 @@ func (s *splitter) member(at []string) error {
 	joined := joinWay(way)
 	switch {
 	case c == '[' && name == "eventList" && ways[joinWay(at)]:
-		return s.list()
+		s.way = "/" + strings.Join(way, "/")
+		err := s.list()
+		s.way = ""
+		return err
 	case c == '{' && ways[joined]:
 		return s.object(way)
 	}
@@ -277,7 +292,7 @@ func (s *splitter) event() error {
 		return err
 	}
 	if s.events++; s.events > s.lim.Events {
-		return fault.New(fault.TooLarge, "too_many_events", "the document has more than %d events", s.lim.Events)
+		return refused(fault.TooLarge, s.way, "too_many_events", "the document has more than %d events", s.lim.Events)
 	}
 	if s.each == nil {
 		return nil
@@ -320,9 +335,7 @@ func (s *splitter) value(keep func(byte) error) error {
 			}
 		case inString:
 		case c == '{' || c == '[':
-			if depth++; depth > s.lim.Depth {
-				return fault.New(fault.Malformed, "json_depth", "values are nested more than %d deep (at byte %d)", s.lim.Depth, s.at)
-			}
+			depth++ // however deep: parse says whether that is too deep
 		case c == '}' || c == ']':
 			if depth--; depth == 0 {
 				return nil

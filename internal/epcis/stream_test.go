@@ -93,20 +93,20 @@ func TestStreamRefusals(t *testing.T) {
 	head := `{"@context":{"x":"https://example.org/x/"},"type":"EPCISDocument","schemaVersion":"2.0","creationDate":"2026-01-01T00:00:00Z","epcisBody":{"eventList":[`
 	one := fmt.Sprintf(streamEvent, 1)
 	for doc, want := range map[string]string{
-		"":                                     "json_syntax",
-		"[]":                                   "json_syntax",
-		head:                                   "json_syntax",
-		head + one:                             "json_syntax",
-		head + one + "]":                       "json_syntax",
-		head + one + " " + one + "]}}":         "json_syntax",
-		head + one + ",]}}":                    "json_syntax",
-		head + "," + one + "]}}":               "json_syntax",
-		head + one + "]}}x":                    "json_syntax",
-		head + one + "," + one + "]}}":         "too_many_events",
-		head + strings.Repeat("[", 100):        "json_depth",
-		head + `],"eventList":[` + one + "]}}": "duplicate_member",
-		`{"x":"` + strings.Repeat("x", maxFrame) + `"}`: "capture_too_large",
-		`{"type":"EPCISDocument"}`:                      "invalid",
+		"":                             "json_syntax",
+		"[]":                           "json_syntax",
+		head:                           "json_syntax",
+		head + one:                     "json_syntax",
+		head + one + "]":               "json_syntax",
+		head + one + " " + one + "]}}": "json_syntax",
+		head + one + ",]}}":            "json_syntax",
+		head + "," + one + "]}}":       "json_syntax",
+		head + one + "]}}x":            "json_syntax",
+		head + one + "," + one + "]}}": "too_many_events",
+		head + strings.Repeat("[", 100) + strings.Repeat("]", 100) + "]}}": "json_depth",
+		head + `],"eventList":[` + one + "]}}":                             "duplicate_member",
+		`{"x":"` + strings.Repeat("x", maxFrame) + `"}`:                    "capture_too_large",
+		`{"type":"EPCISDocument"}`:                                         "invalid",
 	} {
 		_, bad, err := inPieces([]byte(doc), Limits{Events: 1})
 		got := fault.CodeOf(err)

@@ -54,7 +54,7 @@ func (d *decoder) identifier(n *node, p *path) Identifier {
 	}
 	epc, err := gs1.ParseEPC(d.ns.expand(s))
 	if err != nil {
-		code, detail := "bad_identifier", err.Error()
+		code, detail := "epc_syntax", err.Error()
 		if f, ok := errors.AsType[*fault.Error](err); ok {
 			code, detail = f.Code, f.Detail
 		}

@@ -2564,7 +2564,10 @@ type OperatorRecord struct {
 	// Example: chen.yu
 	Login Login  `json:"login"`
 	Name  string `json:"name"`
-	Roles []Role `json:"roles"`
+
+	// ProposedBy Logins of the administrators whose doing another has to confirm. While there are any, the roles publisher and administrator have no effect.
+	ProposedBy []Login `json:"proposed_by,omitempty,omitzero"`
+	Roles      []Role  `json:"roles"`
 
 	// SecondFactor Whether a second factor is set up.
 	SecondFactor bool `json:"second_factor"`
@@ -3590,6 +3593,15 @@ type ChangeOperatorParams struct {
 	HaisuReason ReasonRequired `json:"Haisu-Reason"`
 }
 
+// ConfirmOperatorParams defines parameters for ConfirmOperator.
+type ConfirmOperatorParams struct {
+	// IfMatch The `ETag` of what is to be changed, as it was seen. 412 if it is no longer that.
+	IfMatch IfMatchRequired `json:"If-Match"`
+
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason ReasonRequired `json:"Haisu-Reason"`
+}
+
 // ReadmitOperatorParams defines parameters for ReadmitOperator.
 type ReadmitOperatorParams struct {
 	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
@@ -4108,6 +4120,9 @@ type ServerInterface interface {
 	// ChangeOperator Change an operator
 	// (PUT /v1/operators/{login})
 	ChangeOperator(c *fiber.Ctx, login LoginPath, params ChangeOperatorParams) error
+	// ConfirmOperator Confirm what another administrator did
+	// (POST /v1/operators/{login}/confirmation)
+	ConfirmOperator(c *fiber.Ctx, login LoginPath, params ConfirmOperatorParams) error
 	// ReadmitOperator Let an operator in anew
 	// (POST /v1/operators/{login}/readmission)
 	ReadmitOperator(c *fiber.Ctx, login LoginPath, params ReadmitOperatorParams) error
@@ -7530,6 +7545,78 @@ func (siw *ServerInterfaceWrapper) ChangeOperator(c *fiber.Ctx) error {
 	return handler(c)
 }
 
+// ConfirmOperator operation middleware
+func (siw *ServerInterfaceWrapper) ConfirmOperator(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "login" -------------
+	var login LoginPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "login", c.Params("login"), &login, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter login: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ConfirmOperatorParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Required header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatchRequired
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName If-Match, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter If-Match: %w", err).Error())
+		}
+
+		params.IfMatch = IfMatch
+
+	} else {
+		return fiber.NewError(fiber.StatusBadRequest, "Header parameter If-Match is required, but not found")
+	}
+
+	// ------------- Required header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason ReasonRequired
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	} else {
+		return fiber.NewError(fiber.StatusBadRequest, "Header parameter Haisu-Reason is required, but not found")
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ConfirmOperator(c, login, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // ReadmitOperator operation middleware
 func (siw *ServerInterfaceWrapper) ReadmitOperator(c *fiber.Ctx) error {
 
@@ -9204,6 +9291,8 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 
 	router.Put(options.BaseURL+"/v1/operators/:login", wrapper.ChangeOperator)
 
+	router.Post(options.BaseURL+"/v1/operators/:login/confirmation", wrapper.ConfirmOperator)
+
 	router.Post(options.BaseURL+"/v1/operators/:login/readmission", wrapper.ReadmitOperator)
 
 	router.Delete(options.BaseURL+"/v1/operators/:login/sessions", wrapper.EndOperatorSessions)
@@ -10643,6 +10732,32 @@ func (response ChangeOperator200JSONResponse) VisitChangeOperatorResponse(ctx *f
 	return ctx.JSON(&response.Body)
 }
 
+type ConfirmOperatorRequestObject struct {
+	Login  LoginPath `json:"login"`
+	Params ConfirmOperatorParams
+}
+
+type ConfirmOperatorResponseObject interface {
+	VisitConfirmOperatorResponse(ctx *fiber.Ctx) error
+}
+
+type ConfirmOperator200ResponseHeaders struct {
+	ETag string
+}
+
+type ConfirmOperator200JSONResponse struct {
+	Body    OperatorRecord
+	Headers ConfirmOperator200ResponseHeaders
+}
+
+func (response ConfirmOperator200JSONResponse) VisitConfirmOperatorResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("ETag", fmt.Sprint(response.Headers.ETag))
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response.Body)
+}
+
 type ReadmitOperatorRequestObject struct {
 	Login  LoginPath `json:"login"`
 	Params ReadmitOperatorParams
@@ -11439,6 +11554,9 @@ type StrictServerInterface interface {
 	// ChangeOperator Change an operator
 	// (PUT /v1/operators/{login})
 	ChangeOperator(ctx context.Context, request ChangeOperatorRequestObject) (ChangeOperatorResponseObject, error)
+	// ConfirmOperator Confirm what another administrator did
+	// (POST /v1/operators/{login}/confirmation)
+	ConfirmOperator(ctx context.Context, request ConfirmOperatorRequestObject) (ConfirmOperatorResponseObject, error)
 	// ReadmitOperator Let an operator in anew
 	// (POST /v1/operators/{login}/readmission)
 	ReadmitOperator(ctx context.Context, request ReadmitOperatorRequestObject) (ReadmitOperatorResponseObject, error)
@@ -13826,6 +13944,34 @@ func (sh *strictHandler) ChangeOperator(ctx *fiber.Ctx, login LoginPath, params 
 		return err
 	} else if validResponse, ok := response.(ChangeOperatorResponseObject); ok {
 		if err := validResponse.VisitChangeOperatorResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ConfirmOperator operation middleware
+func (sh *strictHandler) ConfirmOperator(ctx *fiber.Ctx, login LoginPath, params ConfirmOperatorParams) error {
+	var request ConfirmOperatorRequestObject
+
+	request.Login = login
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ConfirmOperator(ctx.UserContext(), request.(ConfirmOperatorRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConfirmOperator")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ConfirmOperatorResponseObject); ok {
+		if err := validResponse.VisitConfirmOperatorResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {

@@ -62,8 +62,10 @@ func (s *server) receiveBody(ctx context.Context, c *fiber.Ctx, op *operation, v
 		return err
 	}
 	req.SetBodyRaw(body)
-	if err := checkShape(body, op.maxBody); err != nil {
-		return err
+	if !op.freeForm { // else its handler bounds it, and says where it is too deep
+		if err := checkShape(body, op.maxBody); err != nil {
+			return err
+		}
 	}
 	if slow {
 		return v.resume(ctx)

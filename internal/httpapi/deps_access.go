@@ -41,6 +41,7 @@ type Enrolments interface {
 type Operators interface {
 	InviteOperator(ctx context.Context, n access.NewOperator) (access.Link, error)
 	Readmit(ctx context.Context, login, by string) (access.Link, error)
+	ConfirmOperator(ctx context.Context, login string, revision int64, by string) (before, after access.Operator, err error)
 	Operators(ctx context.Context, cursor string, limit int) (operators []access.Operator, next string, err error)
 	Operator(ctx context.Context, login string) (access.Operator, error)
 	ChangeOperator(ctx context.Context, login string, revision int64, c access.OperatorChange) (before, after access.Operator, err error)

@@ -13,9 +13,15 @@ import (
 	"github.com/haisu-trace/haisu/internal/trace"
 )
 
+// maxEventValues bounds the JSON values of an event, or of a document that is captured before the answer leaves: reading takes memory by their number.
+const maxEventValues = 64 << 10
+
+// eventLimits bound a body with one event; x-max-body-bytes of the contract comes first.
+var eventLimits = epcis.Limits{Bytes: trace.CaptureLimits.Bytes, Values: maxEventValues}
+
 // captureEvent takes one EPCIS event. The decoder gets the bytes as they came: the event's hash depends on them.
 func (s *server) captureEvent(c *fiber.Ctx) error {
-	e, err := epcis.DecodeEvent(received(c), trace.CaptureLimits)
+	e, err := epcis.DecodeEvent(received(c), eventLimits)
 	if err != nil {
 		return err
 	}
@@ -38,7 +44,7 @@ const headerBehaviour = "GS1-Capture-Error-Behaviour"
 const maxWholeBody = 256 << 10
 
 // wholeLimits bound it.
-var wholeLimits = epcis.Limits{Bytes: maxWholeBody, Events: 5000}
+var wholeLimits = epcis.Limits{Bytes: maxWholeBody, Events: 5000, Values: maxEventValues}
 
 // captureDocument takes an EPCIS document. A small one is captured or refused at once; any other is kept, and captured by a job.
 func (s *server) captureDocument(c *fiber.Ctx) error {
@@ -137,9 +143,20 @@ func wordCapture(j *trace.CaptureJob) captureJob {
 		Total: j.Total, Done: j.Done, Stored: j.Stored, Known: j.Known, ErrorCount: j.Failed, Errors: make([]captureJobError, len(j.Errors)),
 	}
 	for i, e := range j.Errors {
-		out.Errors[i] = captureJobError{problemBase + e.Code, http.StatusText(e.Status), e.Status, e.Code, e.Pointer, e.Detail}
+		out.Errors[i] = captureJobError{refusalType(e.Code), http.StatusText(e.Status), e.Status, e.Code, e.Pointer, e.Detail}
 	}
 	return out
+}
+
+// refusalBase is where mobile-contract/epcis-codes.md explains why event data are refused, each code under a heading of its own.
+const refusalBase = "https://github.com/haisu-trace/haisu/blob/main/mobile-contract/epcis-codes.md#"
+
+// refusalType is the page of a code. What ends a capture and is no matter of the data is explained with the other problems.
+func refusalType(code string) string {
+	if epcis.IsRule(code) {
+		return refusalBase + code
+	}
+	return problemBase + code
 }
 
 // received is the body as it came, in memory of its own. Fiber's Body would decompress it without a bound.

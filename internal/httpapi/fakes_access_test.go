@@ -196,8 +196,25 @@ func (f operatorsFake) Readmit(ctx context.Context, login, by string) (access.Li
 	return link, f.note(func() { f.readmitted = append(f.readmitted, login+" by "+by) })
 }
 
-func (f operatorsFake) InviteOperator(context.Context, access.NewOperator) (access.Link, error) {
+func (f operatorsFake) InviteOperator(_ context.Context, n access.NewOperator) (access.Link, error) {
+	if n.By == "" {
+		return access.Link{}, errors.New("nobody invites the operator")
+	}
 	return link, f.fail()
+}
+
+func (f operatorsFake) ConfirmOperator(_ context.Context, login string, revision int64, by string) (before, after access.Operator, err error) {
+	after, err = f.Operator(context.Background(), login)
+	switch {
+	case err != nil:
+		return before, after, err
+	case revision != operatorGiven.Revision:
+		return before, after, fault.New(fault.Conflict, "operator_changed", "the operator was changed meanwhile; read it again")
+	}
+	before = after
+	before.Proposed = []string{"not " + by}
+	after.Revision++
+	return before, after, f.fail()
 }
 
 func (f operatorsFake) Operators(context.Context, string, int) ([]access.Operator, string, error) {

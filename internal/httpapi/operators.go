@@ -20,18 +20,20 @@ type operatorFacts struct {
 	SecondFactor bool          `json:"second_factor"`
 	Disabled     bool          `json:"disabled"`
 	Renamed      bool          `json:"renamed,omitempty"` // another name than before
+	ProposedBy   []string      `json:"proposed_by,omitempty"`
 }
 
 func factsOf(o *access.Operator) operatorFacts {
 	return operatorFacts{
 		Login: o.Login, Authority: o.Authority, Roles: o.Roles, Level: o.Level, SecondFactor: o.SecondFactor, Disabled: o.Disabled,
+		ProposedBy: o.Proposed,
 	}
 }
 
 func operatorRecord(o *access.Operator) OperatorRecord {
 	return OperatorRecord{
 		Login: o.Login, Name: o.Name, Authority: o.Authority, Roles: append([]Role{}, o.Roles...), Level: o.Level,
-		SecondFactor: o.SecondFactor, Enrolled: o.Enrolled, Disabled: o.Disabled, Created: o.Created, LastLogin: o.LastLogin,
+		SecondFactor: o.SecondFactor, Enrolled: o.Enrolled, Disabled: o.Disabled, ProposedBy: o.Proposed, Created: o.Created, LastLogin: o.LastLogin,
 	}
 }
 
@@ -53,7 +55,7 @@ func (s *server) InviteOperator(ctx context.Context, req InviteOperatorRequestOb
 	once(ctx)
 	in := req.Body
 	l, err := s.deps.Services.Operators.InviteOperator(ctx, access.NewOperator{
-		Login: in.Login, Name: in.Name, Authority: in.Authority, Roles: in.Roles, Level: in.Level,
+		Login: in.Login, Name: in.Name, Authority: in.Authority, Roles: in.Roles, Level: in.Level, By: callFrom(ctx).principal.ID,
 	})
 	if err != nil {
 		return nil, err
@@ -72,6 +74,22 @@ func (s *server) ReadmitOperator(ctx context.Context, req ReadmitOperatorRequest
 		return nil, err
 	}
 	return ReadmitOperator201JSONResponse(linkBody(l)), nil
+}
+
+// ConfirmOperator stands for what another administrator did.
+func (s *server) ConfirmOperator(ctx context.Context, req ConfirmOperatorRequestObject) (ConfirmOperatorResponseObject, error) {
+	seen, err := seenRevision(req.Params.IfMatch, revisionTag)
+	if err != nil {
+		return nil, err
+	}
+	before, after, err := s.deps.Services.Operators.ConfirmOperator(ctx, req.Login, seen, callFrom(ctx).principal.ID)
+	if err != nil {
+		return nil, precondition(err)
+	}
+	changed(ctx, "operator/"+req.Login, factsOf(&before), factsOf(&after))
+	return ConfirmOperator200JSONResponse{
+		Body: operatorRecord(&after), Headers: ConfirmOperator200ResponseHeaders{ETag: entityTagOf(revisionTag, after.Revision)},
+	}, nil
 }
 
 func linkBody(l access.Link) Link { return Link{Token: l.Token, Expires: l.Expires} }

@@ -81,7 +81,9 @@ func (s *Service) CaptureEvent(ctx context.Context, f firm.Firm, e *epcis.Event)
 		return Captured{}, err
 	}
 	if res.Events[0].Status == "known" {
-		return res.Events[0], fault.New(fault.Conflict, "event_exists", "the event %s was captured before", e.ID())
+		there := fault.New(fault.Conflict, "event_exists", "the event %s was captured before", e.ID())
+		there.Fields = []fault.Field{{Code: there.Code, Detail: there.Detail}}
+		return res.Events[0], there
 	}
 	return res.Events[0], nil
 }
@@ -90,7 +92,7 @@ func (s *Service) CaptureEvent(ctx context.Context, f firm.Firm, e *epcis.Event)
 // pointers, when the ID of an event stands for another event.
 func (s *Service) Capture(ctx context.Context, f firm.Firm, doc *epcis.Document) (CaptureResult, error) {
 	if len(doc.Events) == 0 {
-		return CaptureResult{}, errNoEvents()
+		return CaptureResult{}, errNoEvents(doc)
 	}
 	return s.capture(ctx, f, doc.Events, doc.Pointer, true)
 }
@@ -104,10 +106,10 @@ func (s *Service) capture(ctx context.Context, f firm.Firm, events []*epcis.Even
 		return res, err
 	}
 	doc := captureDoc{Firm: f.ID, State: captureRunning, Created: now, Total: len(events), Known: len(events) - len(fresh)}
-	for _, e := range fresh {
-		doc.Raws = append(doc.Raws, storageID(f, e))
+	for i := range fresh {
+		doc.Raws = append(doc.Raws, storageID(f, fresh[i].e))
 	}
-	if err := fit(f, fresh, doc, func(e *epcis.Event) string { return pointer(slices.Index(events, e)) }); err != nil {
+	if err := fit(f, fresh, doc); err != nil {
 		return res, err
 	}
 	if err := s.putRaws(ctx, f, fresh); err != nil {
@@ -134,7 +136,7 @@ func (s *Service) capture(ctx context.Context, f firm.Firm, events []*epcis.Even
 	if len(fresh) == 0 {
 		return res, nil
 	}
-	return res, s.rollForward(ctx, f, res.CaptureID, fresh, now)
+	return res, s.rollForward(ctx, f, res.CaptureID, eventsOf(fresh), now)
 }
 
 // captureID is the same for the same events of the same firm, so that a repeated capture finds itself.

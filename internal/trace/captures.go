@@ -64,14 +64,14 @@ func (s *Service) CaptureJobs(ctx context.Context, firmID, cursor string, limit 
 	return jobs, page.Next, err
 }
 
-// refusalsOf words an error: each of its fields, or, if it has none, the whole at a pointer.
-func refusalsOf(pointer string, err error) []CaptureError {
+// refusalsOf words an error: each of its fields.
+func refusalsOf(err error) []CaptureError {
 	f, ok := errors.AsType[*fault.Error](err)
 	if !ok {
 		return nil
 	}
-	if len(f.Fields) == 0 {
-		return []CaptureError{refusal(f.Kind, fault.Field{Pointer: pointer, Code: f.Code, Detail: f.Detail})}
+	if len(f.Fields) == 0 { // of a neighbour, such as the store of the documents
+		return []CaptureError{refusal(f.Kind, fault.Field{Code: f.Code, Detail: f.Detail})}
 	}
 	out := make([]CaptureError, len(f.Fields))
 	for i, field := range f.Fields {

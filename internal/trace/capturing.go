@@ -32,11 +32,11 @@ func (c *capturing) run(ctx context.Context) error {
 	})
 	switch {
 	case faulty(err):
-		return c.fail(ctx, refusalsOf("", err))
+		return c.fail(ctx, refusalsOf(err))
 	case err != nil:
 		return err
 	case c.doc.Total == 0:
-		return c.fail(ctx, []CaptureError{{Status: 422, Pointer: "/epcisBody/eventList", Code: "empty", Detail: "there is no event to capture"}})
+		return c.fail(ctx, refusalsOf(errNoEvents(c.frame)))
 	case c.doc.Behaviour == Proceed:
 		return c.proceed(ctx)
 	}
@@ -98,7 +98,7 @@ func (c *capturing) batches(ctx context.Context, from int, f func(batch []item) 
 
 // sifted is what becomes of the events of a batch.
 type sifted struct {
-	fresh   []*epcis.Event
+	fresh   []placed
 	known   int
 	refused []CaptureError // of one event there may be several
 }
@@ -118,7 +118,7 @@ func (c *capturing) sift(ctx context.Context, v *sieve, batch []item) (out sifte
 	for _, it := range batch {
 		at := c.frame.Pointer(it.at)
 		if it.err != nil {
-			out.refused = append(out.refused, refusalsOf(at, it.err)...)
+			out.refused = append(out.refused, refusalsOf(it.err)...)
 			continue
 		}
 		stands := stand[0]
@@ -131,7 +131,7 @@ func (c *capturing) sift(ctx context.Context, v *sieve, batch []item) (out sifte
 		case !storable(c.f, it.e):
 			out.refused = append(out.refused, refusal(fault.Invalid, tooLarge(at)))
 		default:
-			out.fresh = append(out.fresh, it.e)
+			out.fresh = append(out.fresh, placed{at, it.e})
 		}
 	}
 	return out, nil
@@ -176,8 +176,8 @@ func (c *capturing) plan(ctx context.Context) (failed bool, err error) {
 			return err
 		}
 		p := planDoc{}
-		for _, e := range got.fresh {
-			p.Raws = append(p.Raws, storageID(c.f, e))
+		for _, it := range got.fresh {
+			p.Raws = append(p.Raws, storageID(c.f, it.e))
 		}
 		// What an attempt before planned may differ in what was known then; this one decides, so this one counts.
 		if _, err := c.s.plans.Upsert(ctx, planID(c.id, plans), func(d *planDoc) error { *d = p; return nil }); err != nil {
@@ -190,7 +190,7 @@ func (c *capturing) plan(ctx context.Context) (failed bool, err error) {
 	case len(refused) > 0:
 		return true, c.fail(ctx, refused)
 	case fault.KindOf(err) == fault.Conflict:
-		return true, c.fail(ctx, refusalsOf("", err))
+		return true, c.fail(ctx, refusalsOf(err))
 	case err != nil:
 		return false, err
 	}
@@ -240,7 +240,7 @@ func (c *capturing) proceed(ctx context.Context) error {
 		if err := c.s.putRaws(ctx, c.f, got.fresh); err != nil {
 			return err
 		}
-		if err := c.s.writeEvents(ctx, c.f, "", got.fresh, c.doc.Created, c.s.touch); err != nil {
+		if err := c.s.writeEvents(ctx, c.f, "", eventsOf(got.fresh), c.doc.Created, c.s.touch); err != nil {
 			return err
 		}
 		from, to := batch[0].at, batch[len(batch)-1].at+1

@@ -141,13 +141,13 @@ func (s *Service) CheckForeignCodes(ctx context.Context, f firm.Firm, g gs1.GTIN
 // CheckCapture says what Capture would do, and stores nothing. Its errors are Capture's, but for those of size.
 func (s *Service) CheckCapture(ctx context.Context, f firm.Firm, doc *epcis.Document) (CaptureResult, error) {
 	if len(doc.Events) == 0 {
-		return CaptureResult{}, errNoEvents()
+		return CaptureResult{}, errNoEvents(doc)
 	}
 	res := CaptureResult{CaptureID: captureID(f, doc.Events), Events: make([]Captured, len(doc.Events))}
 	_, err := s.sift(ctx, f, doc.Events, doc.Pointer, &res)
 	return res, err
 }
 
-func errNoEvents() error {
-	return fault.InvalidFields(fault.Field{Pointer: "/epcisBody/eventList", Code: "empty", Detail: "there is no event to capture"})
+func errNoEvents(doc *epcis.Document) error {
+	return fault.InvalidFields(fault.Field{Pointer: doc.ListPointer(), Code: "empty", Detail: "there is no event to capture"})
 }

@@ -63,12 +63,12 @@ func (v *sieve) look(ctx context.Context, events []*epcis.Event) ([]standing, er
 
 // sift takes out the events that are there already and refuses a document with an event ID that stands for another event, or
 // twice for different ones.
-func (s *Service) sift(ctx context.Context, f firm.Firm, events []*epcis.Event, pointer func(int) string, res *CaptureResult) ([]*epcis.Event, error) {
+func (s *Service) sift(ctx context.Context, f firm.Firm, events []*epcis.Event, pointer func(int) string, res *CaptureResult) ([]placed, error) {
 	stand, err := s.newSieve(f).look(ctx, events)
 	if err != nil {
 		return nil, err
 	}
-	var fresh []*epcis.Event
+	var fresh []placed
 	var bad []fault.Field
 	for i, e := range events {
 		res.Events[i] = Captured{EventID: e.ID(), Status: "new", Confirmed: confirms(f, e)}
@@ -78,13 +78,17 @@ func (s *Service) sift(ctx context.Context, f firm.Firm, events []*epcis.Event, 
 		case isKnown:
 			res.Events[i].Status = "known"
 		case isFresh:
-			fresh = append(fresh, e)
+			fresh = append(fresh, placed{pointer(i), e})
 		}
 	}
 	if bad != nil {
-		return nil, &fault.Error{Kind: fault.Conflict, Code: "event_id_taken", Detail: "event IDs stand for other events", Fields: bad}
+		return nil, errTaken(bad...)
 	}
 	return fresh, nil
+}
+
+func errTaken(where ...fault.Field) error {
+	return &fault.Error{Kind: fault.Conflict, Code: "event_id_taken", Detail: "event IDs stand for other events", Fields: where}
 }
 
 func idTaken(pointer string, e *epcis.Event) fault.Field {
@@ -115,14 +119,15 @@ func (s *Service) storedEvents(ctx context.Context, ids []string) (map[string]bo
 // fit refuses what the store would refuse for its size, before anything is decided: a capture that cannot roll forward would
 // stay unfinished for ever, and hold up whoever follows the events. The decoder's limits do not see to it, since short names stand
 // for long URIs.
-func fit(f firm.Firm, events []*epcis.Event, doc captureDoc, pointer func(*epcis.Event) string) error {
+func fit(f firm.Firm, events []placed, doc captureDoc) error {
 	if !fits(doc) {
-		return fault.New(fault.TooLarge, "capture_too_large", "the event IDs of the document are too long together; send it in parts")
+		const detail = "the event IDs of the document are too long together; send it in parts"
+		return &fault.Error{Kind: fault.TooLarge, Code: "capture_too_large", Detail: detail, Fields: []fault.Field{{Code: "capture_too_large", Detail: detail}}}
 	}
 	var bad []fault.Field
-	for _, e := range events {
-		if !storable(f, e) {
-			bad = append(bad, tooLarge(pointer(e)))
+	for i := range events {
+		if !storable(f, events[i].e) {
+			bad = append(bad, tooLarge(events[i].at))
 		}
 	}
 	if bad != nil {

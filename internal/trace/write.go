@@ -7,35 +7,48 @@ import (
 	"time"
 
 	"github.com/haisu-trace/haisu/internal/epcis"
-	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/store"
 )
 
+// placed is an event and its JSON pointer in the document that it came with.
+type placed struct {
+	at string
+	e  *epcis.Event
+}
+
+func eventsOf(list []placed) []*epcis.Event {
+	out := make([]*epcis.Event, len(list))
+	for i := range list {
+		out[i] = list[i].e
+	}
+	return out
+}
+
 // putRaws stores what was received, which takes the events' IDs. It comes first: an event without its text would be worse than a text without its
 // event. Conflict if an ID was taken for another event meanwhile.
-func (s *Service) putRaws(ctx context.Context, f firm.Firm, events []*epcis.Event) error {
+func (s *Service) putRaws(ctx context.Context, f firm.Firm, events []placed) error {
 	raws := make([]store.Item[rawDoc], len(events))
-	for i, e := range events {
-		raws[i] = rawItem(f, e)
+	for i := range events {
+		raws[i] = rawItem(f, events[i].e)
 	}
 	errs, err := s.raws.InsertMany(ctx, raws)
 	if err != nil {
 		return err
 	}
-	for i, err := range errs {
-		if err == nil {
+	for i, it := range events {
+		if errs[i] == nil {
 			continue
 		}
-		if !errors.Is(err, store.ErrExists) {
-			return err
+		if !errors.Is(errs[i], store.ErrExists) {
+			return errs[i]
 		}
 		d, err := s.raws.Get(ctx, raws[i].ID)
 		if err != nil {
 			return err
 		}
 		if d.V.Hash != raws[i].V.Hash || d.V.Firm != raws[i].V.Firm {
-			return fault.New(fault.Conflict, "event_id_taken", "the ID %s stands for another event", raws[i].ID)
+			return errTaken(idTaken(it.at, it.e))
 		}
 	}
 	return nil
