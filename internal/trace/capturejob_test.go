@@ -25,7 +25,7 @@ type jobbing struct {
 	blobs blob.Store
 }
 
-func setupJobs(t *testing.T) *jobbing {
+func setupJobs(t testing.TB) *jobbing {
 	t.Helper()
 	b := &jobbing{bundle: setup(t)}
 	var err error

@@ -29,7 +29,8 @@ var tenantSizes = cacheSizes{chainKiB: 256, recent: 512, captures: 512}
 //   - its collections are a part of their own (store.Part), so nothing that is written to it is ever seen by production or by another
 //     firm's tenant, or the other way round;
 //   - its serials and hashes come from keys of its own, so no code of a tenant is ever one of production's or of another's;
-//   - it tells nobody who scanned what, so no test has an audience; foreign notices are left out, and nothing gets into the public log.
+//   - it tells nobody who scanned what, so no test has an audience; foreign notices and loggers are left out, and nothing gets into the public
+//     log.
 //
 // Firms and the warnings in force are production's, and only read. Sandboxes are safe for concurrent use.
 type Sandboxes struct {
@@ -75,7 +76,7 @@ func (x *Sandboxes) service(ctx context.Context, firm string) (*Service, error) 
 	if d.Sealer != nil {
 		d.Sealer = tenantSealer{d.Sealer, "tenant/" + firm + "/"}
 	}
-	d.Notices, d.Exposures, d.Leaves = nil, nil, nil
+	d.Notices, d.Exposures, d.Leaves, d.Cold = nil, nil, nil, nil
 	d.Unattended = true
 	s, err := Open(ctx, d)
 	if err != nil {

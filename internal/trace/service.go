@@ -67,6 +67,7 @@ type Deps struct {
 	Notices   Notices   // nil: there are none
 	Exposures Exposures // nil: nobody remembers who scanned what
 	Hasher    Hasher
+	Cold      ColdChain  // nil: nobody measures anything
 	Leaves    Leaves     // nil: steps say nothing of the transparency log
 	Sealer    Sealer     // nil: queries have one page
 	Blobs     blob.Store // with Jobs; nil: no large documents are captured

@@ -23,7 +23,7 @@ import (
 // bundle is a trace service over a fresh SQLite file.
 type bundle struct {
 	*Service
-	t         *testing.T
+	t         testing.TB
 	engine    *sqlite.Engine
 	firms     *firm.Service
 	warnings  *fakeWarnings
@@ -66,7 +66,7 @@ const (
 	gtinB = gs1.GTIN("06901234567908")
 )
 
-func setup(t *testing.T) *bundle {
+func setup(t testing.TB) *bundle {
 	t.Helper()
 	ctx := t.Context()
 	b := &bundle{t: t, warnings: &fakeWarnings{}, exposures: &fakeExposures{}, clock: clocktest.New(time.Date(2026, 11, 24, 4, 0, 0, 0, time.UTC))}
@@ -125,7 +125,7 @@ func (b *bundle) capture(f firm.Firm, events string) CaptureResult {
 	return res
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

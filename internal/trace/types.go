@@ -131,7 +131,8 @@ type Answer struct {
 	Findings     []Finding    `json:"findings"` // worst first
 	Product      *ProductView `json:"product,omitempty"`
 	Lot          *LotView     `json:"lot,omitempty"`
-	Chain        []Step       `json:"chain"` // oldest first
+	Chain        []Step       `json:"chain"`                // oldest first
+	Cold         *ColdAnswer  `json:"cold_chain,omitempty"` // of goods whose product has limits
 	Scan         ScanFacts    `json:"scan"`
 
 	encoded *encoded // of Product, Lot and Chain; nil: they are not encoded yet

@@ -30,7 +30,7 @@ func (b *bundle) whereabouts(start Start, at, viewer string) *Whereabouts {
 	return w
 }
 
-func moment(t *testing.T, s string) time.Time {
+func moment(t testing.TB, s string) time.Time {
 	t.Helper()
 	at, err := time.Parse(time.RFC3339, s)
 	must(t, err)
