@@ -59,6 +59,10 @@ const (
 	FilerSelf      Action = "case.filer"      // a filer's own case
 	SessionSelf    Action = "session.self"    // an operator's own sessions
 	CatalogueWrite Action = "catalogue.write" // products and lots
+	DocumentWrite  Action = "document.write"  // documents about goods
+	DocumentRead   Action = "document.read"   // what is said of them
+	DocumentFile   Action = "document.file"   // the files, which may name persons
+	DocumentDecide Action = "document.decide" // verifying and refusing them
 	ImportSelf     Action = "import.self"     // spreadsheets, each kind as far as the key's scopes reach
 	CodesIssue     Action = "codes.issue"
 	CodesRead      Action = "codes.read"
@@ -124,6 +128,13 @@ var Table = []Rule{
 	{Action: FilerSelf, Doc: "follow, export and withdraw one's own case", Filer: true},
 	{Action: SessionSelf, Doc: "one's own sessions and second factor", Roles: Roles, Trace: Writes},
 	{Action: CatalogueWrite, Doc: "describe products, lots and codes of other schemes", Scope: ScopeCatalogue, Narrowed: true},
+	{Action: DocumentWrite, Doc: "hand in and withdraw documents about goods", Scope: ScopeCatalogue, Narrowed: true, Trace: Writes},
+	{Action: DocumentRead, Doc: "read what is said of documents: firms of their own", Scope: ScopeCatalogue, Roles: []Role{Viewer, Officer, Publisher}, Narrowed: true},
+	{
+		Action: DocumentFile, Doc: "download documents that are not public: firms their own", Scope: ScopeCatalogue, Roles: []Role{Viewer, Officer, Publisher},
+		Narrowed: true, Trace: Reads,
+	},
+	{Action: DocumentDecide, Doc: "verify and refuse documents", Roles: []Role{Officer, Publisher}, Narrowed: true, Trace: Writes},
 	{Action: ImportSelf, Doc: "import spreadsheets of what the key may write by itself, and follow the imports", Scope: anyKey, Narrowed: true},
 	{Action: CodesIssue, Doc: "issue serial numbers", Scope: ScopeCodes, Narrowed: true},
 	{Action: CodesRead, Doc: "read what was issued, printed and voided", Scope: ScopeCodes, Narrowed: true},

@@ -38,6 +38,7 @@ var deadlines = map[string]time.Duration{
 	"eraseDevice":     30 * time.Second,
 	"putForeignCodes": 30 * time.Second,
 	"createImport":    90 * time.Minute, // the body's rate bounds it: 64 MiB at 16 KiB/s take 68 minutes
+	"createDocument":  15 * time.Minute, // likewise: 10 MiB take 11 minutes
 }
 
 // cachePolicies of public reads. A policy makes an ETag, too; see cache.go.
@@ -52,7 +53,10 @@ var cachePolicies = map[string]string{
 	"listAlerts":   "private, no-cache",
 	"getContract":  "public, no-cache",
 	"getLinks":     "public, max-age=60",
-	"getResolver":  "public, max-age=86400",
+
+	"listPublicDocuments": "public, max-age=60",
+
+	"getResolver": "public, max-age=86400",
 
 	"getImportTemplate":      "public, max-age=3600",
 	"getLedger":              "public, no-cache",

@@ -315,16 +315,20 @@ var telling = regexp.MustCompile(`(^|[._])(name|phone|tel|mobile|e?mail|contact|
 
 // notPersonal are fields with such names that are about no person, and why.
 var notPersonal = map[string]string{
-	"alert_marks token":       "a place in a feed",
-	"search_marks token":      "a place in a feed",
-	"warning_marks token":     "a place in a feed",
-	"demo summary.seller":     "a firm",
-	"notices superseded_by":   "another notice",
-	"seller_keys replaced_by": "another key",
-	"authorities bodies.from": "a day",
-	"firms agent":             "a firm",
-	"label_prints by":         "a key",
-	"units voided.by":         "a key",
+	"alert_marks token":        "a place in a feed",
+	"search_marks token":       "a place in a feed",
+	"warning_marks token":      "a place in a feed",
+	"demo summary.seller":      "a firm",
+	"notices superseded_by":    "another notice",
+	"seller_keys replaced_by":  "another key",
+	"authorities bodies.from":  "a day",
+	"firms agent":              "a firm",
+	"label_prints by":          "a key",
+	"units voided.by":          "a key",
+	"cold_limits firm.by":      "a firm",
+	"cold_limits authority.by": "an authority",
+	"cold_records limits.by":   "a firm or an authority",
+	"cold_excursions by":       "a firm or an authority",
 }
 
 func TestWhatLooksPersonalIsInTheMap(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/haisu-trace/haisu/internal/coldchain"
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/gs1"
@@ -39,7 +40,10 @@ type chain struct {
 	zh, en    []Step
 	json      [2]*encoded // zh, en
 	shares    bool        // history and steps are the lot's
-	pending   bool        // an event has no leaf in the transparency log yet
+	stays     []coldchain.Stay
+	limits    *coldchain.Set // of the product; nil: it has none
+	cold      [2]*ColdAnswer // zh, en
+	pending   bool           // an event has no leaf in the transparency log yet
 }
 
 func (c *chain) encode() (err error) {
@@ -184,6 +188,11 @@ func (s *Service) readProduct(ctx context.Context, c *chain, ref gs1.Ref) error 
 		}
 		c.notices = ns[:min(len(ns), maxMatches)]
 	}
+	if s.deps.Cold != nil {
+		if c.limits, err = s.deps.Cold.InForce(ctx, ref.GTIN); err != nil {
+			return err
+		}
+	}
 	return c.encode()
 }
 
@@ -192,7 +201,7 @@ func (s *Service) readLot(ctx context.Context, c *chain, ref gs1.Ref) error {
 	if err != nil {
 		return err
 	}
-	c.product, c.notices, c.seq = up.product, up.notices, min(c.seq, up.seq)
+	c.product, c.notices, c.limits, c.seq = up.product, up.notices, up.limits, min(c.seq, up.seq)
 	c.deps = append(c.deps, up.deps...)
 	v, err := s.Lot(ctx, ref.GTIN, ref.Lot)
 	if err != nil && fault.KindOf(err) != fault.NotFound {
@@ -201,6 +210,9 @@ func (s *Service) readLot(ctx context.Context, c *chain, ref gs1.Ref) error {
 	c.lot = v
 	w := newWalk(s, c, ref)
 	if err := w.run(ctx, node(ref)); err != nil {
+		return err
+	}
+	if err := s.readCold(ctx, c); err != nil {
 		return err
 	}
 	return s.finish(ctx, c, w, true)
@@ -230,9 +242,13 @@ func (s *Service) readUnit(ctx context.Context, c *chain, ref gs1.Ref) error {
 	if err != nil {
 		return err
 	}
-	c.product, c.lot, c.notices, c.seq = up.product, up.lot, up.notices, min(c.seq, up.seq)
+	c.product, c.lot, c.notices, c.limits, c.seq = up.product, up.lot, up.notices, up.limits, min(c.seq, up.seq)
 	c.deps = append(c.deps, up.deps...)
 	c.ancestors = append(c.ancestors, up.ancestors...)
+	c.stays = append(c.stays, up.stays...)
+	if err := s.readCold(ctx, c); err != nil {
+		return err
+	}
 	if len(w.facts) == 0 {
 		// Most units have no events of their own: they share what was rendered for their lot.
 		c.history, c.zh, c.en, c.json, c.shares, c.pending = up.history, up.zh, up.en, up.json, true, up.pending

@@ -50,6 +50,7 @@ type eventDoc struct {
 	Declares    bool      `json:"declares,omitempty"` // an error declaration about ID
 	Capture     string    `json:"capture,omitempty"`  // invisible until this capture is complete
 	Recorded    time.Time `json:"recorded"`
+	Sensed      bool      `json:"sensed,omitempty"` // it has sensor data; in the first part only
 
 	// Part is which part of a long event this is. What follows is in the first part only, but for Near.
 	Part         int      `json:"part,omitempty"`
@@ -146,7 +147,7 @@ func document(f firm.Firm, e *epcis.Event, now time.Time) []store.Item[eventDoc]
 	base := eventDoc{
 		ID: e.ID(), Firm: f.ID, Type: string(e.Type), Time: e.Time.Time.UTC().Truncate(time.Millisecond), TimeText: e.Time.Text,
 		Action: string(e.Action), Step: e.BizStep.Word(), Disposition: e.Disposition.Word(),
-		Declares: e.ErrorDeclaration != nil, DutyFree: f.Kind == firm.DutyFree, Recorded: now,
+		Declares: e.ErrorDeclaration != nil, DutyFree: f.Kind == firm.DutyFree, Recorded: now, Sensed: len(e.Sensors) > 0,
 		Lot: masterDataText(e, "lotNumber"), Document: documentNumber(f, e),
 	}
 	for _, t := range e.BizTransactions {
@@ -171,7 +172,7 @@ func document(f firm.Firm, e *epcis.Event, now time.Time) []store.Item[eventDoc]
 		part.Things = slices.Concat(inputs, things[i:min(i+partSize, len(things))])
 		part.Near = near(e, &part)
 		if i > 0 {
-			part.Transactions = nil
+			part.Transactions, part.Sensed = nil, false
 		}
 		id := partID(key, part.Part)
 		parts = append(parts, store.Item[eventDoc]{ID: id, V: part})

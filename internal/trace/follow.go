@@ -24,71 +24,14 @@ type follower struct {
 const (
 	flowFollower = "flow"
 	followBatch  = 200
-	followPause  = time.Second // how often the feed is asked when nothing woke the worker
-	scansAtOnce  = 8           // index scans of one request or worker
-	maxFirst     = 8           // how many of a unit's first events are searched for its commissioning
+	scansAtOnce  = 8 // index scans of one request or worker
+	maxFirst     = 8 // how many of a unit's first events are searched for its commissioning
 )
 
 // RunFlow keeps the flows of lots in step with the events, in one process at a time, until ctx ends. It may be killed at any moment: what it
 // wrote since it last noted its position is written again, and counts once.
 func (s *Service) RunFlow(ctx context.Context, leases *store.Leases) error {
-	return s.leased(ctx, leases, "trace/flow", s.events.Wake(), s.followEvents)
-}
-
-// leased calls step again and again while this process has the lease; step says whether there is more to do at once.
-func (s *Service) leased(ctx context.Context, leases *store.Leases, name string, wake <-chan struct{}, step func(context.Context, int64) (bool, error)) error {
-	t := time.NewTicker(followPause)
-	defer t.Stop()
-	var held *store.Held
-	defer func() {
-		if held != nil {
-			rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			defer cancel()
-			if err := held.Release(rctx); err != nil && s.deps.Log != nil {
-				s.deps.Log.WarnContext(rctx, "lease not released", "lease", name, "error", err)
-			}
-		}
-	}()
-	for ctx.Err() == nil {
-		var more bool
-		var err error
-		if held, err = hold(ctx, leases, name, held); held != nil && err == nil {
-			more, err = step(ctx, held.Fence)
-		}
-		if err != nil && ctx.Err() == nil && s.deps.Log != nil {
-			s.deps.Log.ErrorContext(ctx, "following", "lease", name, "error", err)
-		}
-		if more && err == nil {
-			continue
-		}
-		select {
-		case <-ctx.Done():
-		case <-wake:
-		case <-t.C:
-		}
-	}
-	return nil
-}
-
-// hold renews the lease, or tries to take it; nil while another has it.
-func hold(ctx context.Context, leases *store.Leases, name string, held *store.Held) (*store.Held, error) {
-	if held == nil {
-		h, ok, err := leases.Try(ctx, name)
-		if !ok {
-			h = nil
-		}
-		return h, err
-	}
-	err := held.Renew(ctx)
-	switch {
-	case errors.Is(err, store.ErrLeaseLost):
-		return nil, nil //nolint:nilnil // no lease and no error: another has it
-	case err != nil && !held.Valid():
-		return nil, err
-	case err != nil:
-		return held, err
-	}
-	return held, nil
+	return leases.Follow(ctx, store.Following{Lease: "trace/flow", Wake: s.events.Wake(), Log: s.deps.Log, Step: s.followEvents})
 }
 
 // position reads how far a follower has come.

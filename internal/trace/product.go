@@ -139,7 +139,8 @@ func (s *Service) Product(ctx context.Context, g gs1.GTIN) (*ProductView, error)
 		v.Updated = later(v.Updated, p.Updated)
 	}
 	v.settle()
-	return v, nil
+	v.Documents, err = s.shownPapers(ctx, gs1.Ref{GTIN: g})
+	return v, err
 }
 
 // Lot gives the public view of a lot. NotFound.
@@ -172,7 +173,8 @@ func (s *Service) Lot(ctx context.Context, g gs1.GTIN, lot string) (*LotView, er
 		v.Updated = later(v.Updated, l.Updated)
 	}
 	v.settle()
-	return v, nil
+	v.Documents, err = s.shownPapers(ctx, gs1.Ref{GTIN: g, Lot: lot})
+	return v, err
 }
 
 func firmsOf[T any](ctx context.Context, s *Service, docs []store.Doc[T], id func(T) string) (map[string]firm.Firm, error) {

@@ -29,13 +29,16 @@ var tenantSizes = cacheSizes{chainKiB: 256, recent: 512, captures: 512}
 //   - its collections are a part of their own (store.Part), so nothing that is written to it is ever seen by production or by another
 //     firm's tenant, or the other way round;
 //   - its serials and hashes come from keys of its own, so no code of a tenant is ever one of production's or of another's;
-//   - it tells nobody who scanned what, so no test has an audience; foreign notices are left out, and nothing gets into the public log.
+//   - it tells nobody who scanned what, so no test has an audience; foreign notices and loggers are left out, and nothing gets into the public
+//     log.
 //
 // Firms and the warnings in force are production's, and only read. Sandboxes are safe for concurrent use.
 type Sandboxes struct {
 	production Deps
 	engine     store.Engine
 	captures   *store.Collection[captureDoc]
+	papers     *store.Collection[Paper]
+	cleaning   chan struct{}
 	open       *otter.Cache[string, *Service]
 }
 
@@ -48,6 +51,11 @@ func OpenSandboxes(ctx context.Context, production Deps) (*Sandboxes, error) {
 	if x.captures, err = store.Open(ctx, x.engine, captureDef); err != nil {
 		return nil, fmt.Errorf("trace: test tenants: %w", err)
 	}
+	// Nor do documents know a part: their files are swept by what is in the one collection.
+	if x.papers, err = store.Open(ctx, x.engine, paperDef); err != nil {
+		return nil, fmt.Errorf("trace: test tenants: %w", err)
+	}
+	x.cleaning = make(chan struct{}, 1)
 	if _, err = x.service(ctx, nobody); err != nil { // rebuilds now what some firm's first request would wait for
 		return nil, err
 	}
@@ -70,12 +78,12 @@ func (x *Sandboxes) service(ctx context.Context, firm string) (*Service, error) 
 	if err != nil {
 		return nil, fmt.Errorf("trace: the test tenant of %s: %w", firm, err)
 	}
-	d.Engine, d.captures, d.sizes, d.tenant = part, x.captures, tenantSizes, firm
+	d.Engine, d.captures, d.papers, d.cleaning, d.sizes, d.tenant = part, x.captures, x.papers, x.cleaning, tenantSizes, firm
 	d.Hasher = tenantHasher{d.Hasher, "tenant/" + firm + "/"}
 	if d.Sealer != nil {
 		d.Sealer = tenantSealer{d.Sealer, "tenant/" + firm + "/"}
 	}
-	d.Notices, d.Exposures, d.Leaves = nil, nil, nil
+	d.Notices, d.Exposures, d.Leaves, d.Cold = nil, nil, nil, nil
 	d.Unattended = true
 	s, err := Open(ctx, d)
 	if err != nil {

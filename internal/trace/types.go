@@ -131,7 +131,8 @@ type Answer struct {
 	Findings     []Finding    `json:"findings"` // worst first
 	Product      *ProductView `json:"product,omitempty"`
 	Lot          *LotView     `json:"lot,omitempty"`
-	Chain        []Step       `json:"chain"` // oldest first
+	Chain        []Step       `json:"chain"`                // oldest first
+	Cold         *ColdAnswer  `json:"cold_chain,omitempty"` // of goods whose product has limits
 	Scan         ScanFacts    `json:"scan"`
 
 	encoded *encoded // of Product, Lot and Chain; nil: they are not encoded yet
@@ -200,7 +201,8 @@ type ProductView struct {
 	Provenance  string     `json:"provenance"` // of all facts together
 	Updated     time.Time  `json:"updated"`
 
-	Facts ProductFacts `json:"facts"`
+	Facts     ProductFacts `json:"facts"`
+	Documents []PaperView  `json:"documents,omitempty"` // those that count most
 }
 
 // LotView is the public view of a lot, merged over the firms that handle it.
@@ -216,7 +218,8 @@ type LotView struct {
 	Provenance  string     `json:"provenance"` // of all facts together
 	Updated     time.Time  `json:"updated"`
 
-	Facts LotFacts `json:"facts"`
+	Facts     LotFacts    `json:"facts"`
+	Documents []PaperView `json:"documents,omitempty"` // those that count most
 
 	vouched string // the production date, if who may speak for the product says it: no other clears a warning
 }

@@ -24,8 +24,9 @@ type visit struct {
 	node     string
 	from, to time.Time
 	depth    int
-	shown    bool // its events belong to the chain, not only its ancestors
-	around   bool // it contains what the walk came from: its other contents are neighbours and no ancestors
+	shown    bool     // its events belong to the chain, not only its ancestors
+	goods    gs1.GTIN // whose limits count for what was measured there
+	around   bool     // it contains what the walk came from: its other contents are neighbours and no ancestors
 }
 
 // walk follows the edges of the graph in time, from one unit or lot towards where it came from. A container's events count for
@@ -47,7 +48,7 @@ func newWalk(s *Service, c *chain, ref gs1.Ref) *walk {
 }
 
 func (w *walk) run(ctx context.Context, start string) error {
-	w.push(visit{node: start, shown: true})
+	w.push(visit{node: start, shown: true, goods: w.ref.GTIN})
 	for len(w.queue) > 0 {
 		v := w.queue[0]
 		w.queue = w.queue[1:]
@@ -85,6 +86,9 @@ func (w *walk) merge(more []fact) {
 // look takes what the events of a node say about the start.
 func (w *walk) look(v visit, events []fact, start bool) {
 	v.to = emptied(v, events)
+	if v.shown {
+		w.stay(v, events)
+	}
 	for i, f := range events {
 		if !v.from.IsZero() && f.Time.Before(v.from) || !v.to.IsZero() && f.Time.After(v.to) {
 			continue
@@ -148,7 +152,7 @@ func (w *walk) edges(v visit, f fact, later []fact) {
 	switch f.Type {
 	case "AggregationEvent", "AssociationEvent":
 		if role == roleChild && f.Action != "DELETE" && f.Parent != "" {
-			w.push(visit{node: f.Parent, from: f.Time, to: earlier(v.to, leaves(f.Parent, later)), depth: v.depth + 1, shown: v.shown, around: true})
+			w.push(visit{node: f.Parent, from: f.Time, to: earlier(v.to, leaves(f.Parent, later)), depth: v.depth + 1, shown: v.shown, around: true, goods: v.goods})
 		}
 		if role == roleParent && f.Action != "DELETE" && !v.around && isTradeItem(v.node) {
 			for _, t := range f.Things {
@@ -165,7 +169,11 @@ func (w *walk) edges(v visit, f fact, later []fact) {
 		for _, t := range f.Things {
 			if t.Role == roleInput {
 				w.ancestor(t.EPC)
-				w.push(visit{node: t.EPC, to: f.Time, depth: v.depth + 1, shown: v.shown})
+				input := visit{node: t.EPC, to: f.Time, depth: v.depth + 1, shown: v.shown}
+				if ref, ok := refOf(t.EPC); ok {
+					input.goods = ref.GTIN
+				}
+				w.push(input)
 			}
 		}
 	}

@@ -2,11 +2,11 @@ package label
 
 import (
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/haisu-trace/haisu/internal/qr/pdf"
+	"github.com/haisu-trace/haisu/internal/qr/pdf/pdftest"
 )
 
 var printed = time.Date(2026, 3, 5, 8, 0, 0, 0, time.UTC)
@@ -22,19 +22,9 @@ func numbered(n int64) Label {
 
 var info = pdf.Info{Title: "06901234567892 L2026A 标签", Created: printed, ID: "batch"}
 
-// chinese opens the Chinese font that CI installs.
 func chinese(t testing.TB) *pdf.Font {
 	t.Helper()
-	file, err := os.Open("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
-	if err != nil {
-		t.Skip("no Chinese font here: ", err)
-	}
-	t.Cleanup(func() {
-		if err := file.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	f, err := pdf.ReadFont(file)
+	f, err := pdf.ReadFont(pdftest.ChineseFont(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"image/draw"
 	"image/png"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/qr/pdf"
+	"github.com/haisu-trace/haisu/internal/qr/pdf/pdftest"
 )
 
 // sheetFile writes a document of so many labels.
@@ -43,19 +43,6 @@ func sheetFile(t *testing.T, g Geometry, count int64, font *pdf.Font) string {
 	return name
 }
 
-// tool runs a program that CI installs, and gives what it prints.
-func tool(t *testing.T, name string, args ...string) string {
-	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		t.Skip(err)
-	}
-	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
-	}
-	return string(out)
-}
-
 // What a printer makes of the document is read again: a symbol of every label, where it should be, by a decoder that shares no code with the encoder.
 func TestRenderedLabelsAreRead(t *testing.T) {
 	t.Parallel()
@@ -69,7 +56,7 @@ func TestRenderedLabelsAreRead(t *testing.T) {
 			file := sheetFile(t, g, count, chinese(t))
 			dir := t.TempDir()
 			const dpi = 250
-			tool(t, "pdftoppm", "-r", fmt.Sprint(dpi), "-gray", "-png", file, filepath.Join(dir, "p"))
+			pdftest.Tool(t, "pdftoppm", "-r", fmt.Sprint(dpi), "-gray", "-png", file, filepath.Join(dir, "p"))
 			pages, err := filepath.Glob(filepath.Join(dir, "p-*.png"))
 			if want := (count + g.PerPage() - 1) / g.PerPage(); err != nil || len(pages) != want {
 				t.Fatalf("%d pages, want %d: %v", len(pages), want, err)
@@ -124,15 +111,15 @@ func TestSheetStructure(t *testing.T) {
 		t.Run(fmt.Sprint(pages), func(t *testing.T) {
 			t.Parallel()
 			file := sheetFile(t, one, pages, chinese(t))
-			if out := tool(t, "qpdf", "--check", file); !strings.Contains(out, "No syntax or stream encoding errors found") {
+			if out := pdftest.Tool(t, "qpdf", "--check", file); !strings.Contains(out, "No syntax or stream encoding errors found") {
 				t.Errorf("qpdf: %s", out)
 			}
-			if got := strings.TrimSpace(tool(t, "qpdf", "--show-npages", file)); got != fmt.Sprint(pages) {
+			if got := strings.TrimSpace(pdftest.Tool(t, "qpdf", "--show-npages", file)); got != fmt.Sprint(pages) {
 				t.Errorf("%s pages, want %d", got, pages)
 			}
 			out := filepath.Join(t.TempDir(), "text")
 			last := fmt.Sprint(pages)
-			tool(t, "pdftotext", "-enc", "UTF-8", "-f", last, "-l", last, "-raw", file, out)
+			pdftest.Tool(t, "pdftotext", "-enc", "UTF-8", "-f", last, "-l", last, "-raw", file, out)
 			text, err := os.ReadFile(out)
 			if err != nil {
 				t.Fatal(err)
@@ -143,7 +130,7 @@ func TestSheetStructure(t *testing.T) {
 					t.Errorf("the text of page %d lacks %s: %s", pages, want, text)
 				}
 			}
-			fonts := strings.Split(strings.TrimSpace(tool(t, "pdffonts", file)), "\n")[2:]
+			fonts := strings.Split(strings.TrimSpace(pdftest.Tool(t, "pdffonts", file)), "\n")[2:]
 			for _, f := range fonts { // embedded, and with a table to Unicode
 				if !strings.Contains(f, "Type 3") || !strings.Contains(f, " yes no  yes") {
 					t.Errorf("a font is left out: %s", f)
@@ -160,7 +147,7 @@ func TestSheetStructure(t *testing.T) {
 func TestViewersFont(t *testing.T) {
 	t.Parallel()
 	file := sheetFile(t, DefaultGeometry(), 1, nil)
-	if out := tool(t, "qpdf", "--check", file); !strings.Contains(out, "No syntax or stream encoding errors found") {
+	if out := pdftest.Tool(t, "qpdf", "--check", file); !strings.Contains(out, "No syntax or stream encoding errors found") {
 		t.Errorf("qpdf: %s", out)
 	}
 	b, err := os.ReadFile(file)

@@ -16,12 +16,9 @@ type Canvas struct {
 // Reset empties the canvas for the next page.
 func (c *Canvas) Reset() { c.b = c.b[:0] }
 
-// content gives the operators for a page so many millimetres high.
-func (c *Canvas) content(height float64) []byte {
-	head := make([]byte, 0, len(c.b)+64)
-	head = appendNumbers(head, perMM, 0, 0, -perMM, 0, height*perMM)
-	head = append(head, "cm\n"...)
-	return append(head, c.b...)
+// upright gives the operators in front of a page so many millimetres high, which make its units and its origin those of the canvas.
+func upright(height float64) []byte {
+	return append(appendNumbers(nil, perMM, 0, 0, -perMM, 0, height*perMM), "cm\n"...)
 }
 
 // Line draws a straight line of a width.

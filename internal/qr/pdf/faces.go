@@ -11,16 +11,16 @@ func (f *Faces) write(w *Writer) {
 	if f.err != nil && w.err == nil {
 		w.err = f.err
 	}
-	var fonts strings.Builder
+	var fonts []byte
 	for _, u := range []*used{&f.latin, &f.mono, &f.chinese} {
 		if u.shown {
-			fmt.Fprintf(&fonts, " /%s %d 0 R", u.resource(0), writeViewers(w))
+			fonts = fmt.Appendf(u.appendResource(append(fonts, ' '), 0), " %d 0 R", writeViewers(w))
 		}
 		for from := 0; from < len(u.glyphs); from += perFont {
-			fmt.Fprintf(&fonts, " /%s %d 0 R", u.resource(from), u.write(w, u.glyphs[from:min(from+perFont, len(u.glyphs))]))
+			fonts = fmt.Appendf(u.appendResource(append(fonts, ' '), from/perFont), " %d 0 R", u.write(w, u.glyphs[from:min(from+perFont, len(u.glyphs))]))
 		}
 	}
-	w.object(w.resources, "<< /Font <<%s >> >>", fonts.String())
+	w.object(w.resources, "<< /Font <<%s >> >>", fonts)
 }
 
 // write writes some glyphs as a Type 3 font (ISO 32000-1, 9.6.5), and gives its number.
@@ -32,11 +32,11 @@ func (u *used) write(w *Writer, glyphs []glyph) int {
 		if err != nil && w.err == nil {
 			w.err = fmt.Errorf("pdf: the outline of %U: %w", g.r, err)
 		}
-		fmt.Fprintf(&procs, " /g%d %d 0 R", i+1, w.stream(data, ""))
+		fmt.Fprintf(&procs, " /g%d %d 0 R", i+1, w.stream(data))
 		fmt.Fprintf(&names, " /g%d", i+1)
 		fmt.Fprintf(&widths, " %s", appendNumber(nil, g.advance*em))
 	}
-	unicodes := w.stream(toUnicode(glyphs), "")
+	unicodes := w.stream(toUnicode(glyphs))
 	number := w.reserve()
 	unit := appendUnit(nil, em)
 	w.object(number, "<< /Type /Font /Subtype /Type3 /FontBBox [0 0 0 0] /FontMatrix [%s 0 0 %s 0 0] /CharProcs <<%s >>"+

@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -183,8 +184,8 @@ func (c *Canvas) Text(style Style, size, x, y float64, text string) {
 	c.b = append(c.b, "BT "...)
 	c.b = appendNumbers(c.b, 1, 0, 0, -1, x, y)
 	c.b = append(c.b, "Tm "...)
-	var last string
-	open := false
+	var face *used // the font that is set: of the face, the one with this number
+	var number int
 	for _, r := range text {
 		if !drawn(r) {
 			continue
@@ -193,25 +194,27 @@ func (c *Canvas) Text(style Style, size, x, y float64, text string) {
 		if p.face == nil { // the font failed, which Close says
 			continue
 		}
-		if name := p.face.resource(p.i); name != last {
-			if open {
+		if p.face != face || p.i/perFont != number {
+			if face != nil {
 				c.b = append(c.b, "> Tj "...)
 			}
-			c.b = append(append(append(c.b, '/'), name...), ' ')
+			face, number = p.face, p.i/perFont
+			c.b = append(face.appendResource(c.b, number), ' ')
 			c.b = appendNumbers(c.b, size)
 			c.b = append(c.b, "Tf <"...)
-			last, open = name, true
 		}
 		c.b = p.appendCode(c.b)
 	}
-	if open {
+	if face != nil {
 		c.b = append(c.b, "> Tj "...)
 	}
 	c.b = append(c.b, "ET\n"...)
 }
 
-// resource is the name of the font that has a face's glyph i.
-func (u *used) resource(i int) string { return fmt.Sprintf("%s%d", u.name, i/perFont) }
+// appendResource writes the name of one of the face's fonts, from 0 on, each of which has perFont of its glyphs.
+func (u *used) appendResource(b []byte, number int) []byte {
+	return strconv.AppendInt(append(append(b, '/'), u.name...), int64(number), 10)
+}
 
 func (p place) appendCode(b []byte) []byte {
 	if p.face.font != nil {

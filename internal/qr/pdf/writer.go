@@ -34,6 +34,7 @@ type Writer struct {
 	offset  int64
 	offsets []int64 // of the objects, from number 1 on; 0: reserved
 	levels  []node  // of the tree of pages that are not written, leaves first
+	line    []byte  // is used again and again, as are packed and packer
 	packed  bytes.Buffer
 	packer  *zlib.Writer
 	err     error
@@ -52,11 +53,16 @@ func NewWriter(out io.Writer, info Info, faces *Faces) *Writer {
 }
 
 func (w *Writer) print(format string, args ...any) {
+	w.line = fmt.Appendf(w.line[:0], format, args...)
+	w.write(w.line)
+}
+
+func (w *Writer) write(b []byte) {
 	if w.err != nil {
 		return
 	}
 	var n int
-	n, w.err = fmt.Fprintf(w.out, format, args...)
+	n, w.err = w.out.Write(b)
 	w.offset += int64(n)
 }
 
@@ -68,30 +74,39 @@ func (w *Writer) reserve() int {
 
 // object writes an object under its number.
 func (w *Writer) object(number int, format string, args ...any) {
-	w.offsets[number-1] = w.offset
-	w.print("%d 0 obj\n", number)
+	w.begin(number)
 	w.print(format, args...)
 	w.print("\nendobj\n")
 }
 
-// stream writes data as a compressed stream with a number of its own. Its dictionary has the entries, too.
-func (w *Writer) stream(data []byte, entries string) int {
+func (w *Writer) begin(number int) {
+	w.offsets[number-1] = w.offset
+	w.print("%d 0 obj\n", number)
+}
+
+// stream writes data, given in parts, as a compressed stream with a number of its own.
+func (w *Writer) stream(parts ...[]byte) int {
 	number := w.reserve()
 	w.packed.Reset()
 	w.packer.Reset(&w.packed)
-	if _, err := w.packer.Write(data); err != nil && w.err == nil {
-		w.err = err
+	for _, data := range parts {
+		if _, err := w.packer.Write(data); err != nil && w.err == nil {
+			w.err = err
+		}
 	}
 	if err := w.packer.Close(); err != nil && w.err == nil {
 		w.err = err
 	}
-	w.object(number, "<< %s/Filter /FlateDecode /Length %d >>\nstream\n%s\nendstream", entries, w.packed.Len(), w.packed.Bytes())
+	w.begin(number)
+	w.print("<< /Filter /FlateDecode /Length %d >>\nstream\n", w.packed.Len())
+	w.write(w.packed.Bytes())
+	w.print("\nendstream\nendobj\n")
 	return number
 }
 
 // Page adds a page of width by height millimetres with what is drawn on the canvas.
 func (w *Writer) Page(width, height float64, c *Canvas) error {
-	content := w.stream(c.content(height), "")
+	content := w.stream(upright(height), c.b)
 	page := w.reserve()
 	parent := w.adopt(0, page, 1)
 	w.object(page, "<< /Type /Page /Parent %d 0 R /MediaBox [0 0 %s %s] /Resources %d 0 R /Contents %d 0 R >>",

@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/haisu-trace/haisu/internal/qr/pdf/pdftest"
 )
 
 var info = Info{Title: "标签", Created: time.Date(2026, 3, 5, 8, 0, 0, 0, time.UTC), ID: "x"}
@@ -38,9 +39,6 @@ func document(t *testing.T, pages int) []byte {
 // Whatever the shape of the tree of pages is, every page is found at its place.
 func TestTreeOfPages(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("qpdf"); err != nil {
-		t.Skip(err)
-	}
 	for _, pages := range []int{1, 2, 64, 65, 128, 4096, 4097} {
 		t.Run(fmt.Sprint(pages), func(t *testing.T) {
 			t.Parallel()
@@ -48,19 +46,16 @@ func TestTreeOfPages(t *testing.T) {
 			if err := os.WriteFile(name, document(t, pages), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			out, err := exec.CommandContext(t.Context(), "qpdf", "--check", name).CombinedOutput()
-			if err != nil || !bytes.Contains(out, []byte("No syntax or stream encoding errors found")) {
-				t.Errorf("qpdf --check: %v\n%s", err, out)
+			if out := pdftest.Tool(t, "qpdf", "--check", name); !strings.Contains(out, "No syntax or stream encoding errors found") {
+				t.Errorf("qpdf --check:\n%s", out)
 			}
-			out, err = exec.CommandContext(t.Context(), "qpdf", "--show-npages", name).CombinedOutput()
-			if err != nil || strings.TrimSpace(string(out)) != fmt.Sprint(pages) {
-				t.Errorf("%s pages, %v", out, err)
+			if out := pdftest.Tool(t, "qpdf", "--show-npages", name); strings.TrimSpace(out) != fmt.Sprint(pages) {
+				t.Errorf("%s pages", out)
 			}
 			for _, n := range []int{1, (pages + 1) / 2, pages} {
 				at := fmt.Sprint(n)
-				text, err := exec.CommandContext(t.Context(), "pdftotext", "-f", at, "-l", at, name, "-").CombinedOutput()
-				if err != nil || strings.TrimSpace(string(text)) != "page "+at {
-					t.Errorf("page %d says %q, %v", n, text, err)
+				if text := pdftest.Tool(t, "pdftotext", "-f", at, "-l", at, name, "-"); strings.TrimSpace(text) != "page "+at {
+					t.Errorf("page %d says %q", n, text)
 				}
 			}
 		})
@@ -151,12 +146,7 @@ func TestNumbers(t *testing.T) {
 // More characters than a font of single bytes has are spread over several.
 func TestManyCharacters(t *testing.T) {
 	t.Parallel()
-	file, err := os.Open("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
-	if err != nil {
-		t.Skip("no Chinese font here: ", err)
-	}
-	defer func() { _ = file.Close() }() // only read
-	font, err := ReadFont(file)
+	font, err := ReadFont(pdftest.ChineseFont(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,12 +169,8 @@ func TestManyCharacters(t *testing.T) {
 	if err := os.WriteFile(name, b.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := exec.LookPath("pdftotext"); err != nil {
-		t.Skip(err)
-	}
-	text, err := exec.CommandContext(t.Context(), "pdftotext", "-enc", "UTF-8", name, "-").Output()
-	if err != nil || strings.Join(strings.Fields(string(text)), "") != all.String() {
-		t.Errorf("reads %.60q, %v", text, err)
+	if text := pdftest.Tool(t, "pdftotext", "-enc", "UTF-8", name, "-"); strings.Join(strings.Fields(text), "") != all.String() {
+		t.Errorf("reads %.60q", text)
 	}
 }
 
