@@ -100,7 +100,7 @@ func backupStore(ctx context.Context, args []string, getenv func(string) string,
 		}
 		records, bytes := data.Manifest.Totals()
 		wrapped, _ := keys.Manifest.Totals()
-		saved := savedStore{File: filepath.Base(data.Path), Made: data.Manifest.Made, Records: int64(records)}
+		saved := savedStore{File: filepath.Base(data.Path), Made: data.Manifest.Made, Records: records}
 		_, err = fmt.Fprintf(io.out, "%s: %d records of %d collections, %s as %s\n%s: %d data keys; replaces older copies, which should go everywhere\n",
 			data.Path, records, len(data.Manifest.Collections), size(bytes), size(data.Size), keys.Path, wrapped)
 		if err != nil || blobsDir == backup.None {
@@ -185,7 +185,7 @@ func tellRestored(ctx context.Context, eng store.Engine, box *secret.Box, b *bac
 	defer func() { err = errors.Join(err, trail.Close()) }()
 	return told(ctx, trail, "restore", func() (savedStore, error) {
 		records, _ := b.Data.Totals()
-		return savedStore{File: filepath.Base(path), Made: b.Data.Made, Records: int64(records)}, nil
+		return savedStore{File: filepath.Base(path), Made: b.Data.Made, Records: records}, nil
 	})
 }
 

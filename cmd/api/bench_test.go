@@ -41,7 +41,9 @@ func serveUnits(b *testing.B, n int) *benchServer {
 	ctx, cancel := context.WithCancel(context.Background())
 	log := slog.New(slog.DiscardHandler)
 	dir := b.TempDir()
-	a, err := open(ctx, &config{DataDir: dir, KeysFile: filepath.Join(dir, "keys.json"), Demo: demoOff, Addr: "127.0.0.1:0"}, log)
+	cfg, err := loadFor(b, nil, map[string]string{"DATA_DIR": dir, "DEMO": demoOff, "ADDR": "127.0.0.1:0"})
+	check(b, err)
+	a, err := open(ctx, cfg, log)
 	check(b, err)
 	f := firm.Firm{ID: "maker", Name: lang.ZhEn("酒厂", "Distillery"), Kind: firm.Producer, Prefixes: []string{"690123456"}}
 	check(b, a.firms.Put(ctx, f))

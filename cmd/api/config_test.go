@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func loadFor(t *testing.T, args []string, env map[string]string) (*config, error) {
+func loadFor(t testing.TB, args []string, env map[string]string) (*config, error) {
 	t.Helper()
 	fs, values := newFlags("serve", io.Discard)
 	if err := fs.Parse(args); err != nil {

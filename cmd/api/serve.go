@@ -153,7 +153,7 @@ func (a *app) server(ctx context.Context, publicURL string, guard *httpapi.Guard
 			Authenticator: a.access, Sessions: a.access, CSRF: a.access, Account: a.access, Credentials: a.access, Enrolments: a.access,
 			Operators: a.access, Provider: provider, Identities: a.access, Keys: a.access, Invitations: a.access,
 			Authorities: a.bodies, Bodies: a.bodies, Firms: a.firms, Registry: a.firms,
-			Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace, Events: a.trace, Links: a.trace, Cold: a.cold, Graph: a.trace, Jobs: a.jobs,
+			Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace, Events: a.trace, Links: a.trace, Documents: a.trace, Cold: a.cold, Graph: a.trace, Jobs: a.jobs,
 			Sandbox: a.sandbox,
 			Desk:    a.warnings, Press: press.NewDesk(a.warnings, a.approvals), Approvals: a.approvals, Warnings: a.warnings, Notices: a.notices,
 			Finder: finder, Devices: a.consumers, DeviceData: a.consumers, Holdings: a.consumers, Inbox: alerts,
@@ -184,7 +184,7 @@ const sweepEvery = time.Minute
 
 // sweeps delete what is expired, up to a number of documents each.
 func (a *app) sweeps() []func(context.Context, int) (int, error) {
-	all := []func(context.Context, int) (int, error){a.access.Sweep, a.cases.Sweep, a.consumers.Sweep, a.vault.Sweep, a.jobs.Sweep, a.imports.Sweep, a.documents.Sweep}
+	all := []func(context.Context, int) (int, error){a.access.Sweep, a.cases.Sweep, a.consumers.Sweep, a.vault.Sweep, a.jobs.Sweep, a.imports.Sweep, a.documents.Sweep, a.papers.Sweep}
 	if d, ok := a.blobs.(*disk.Store); ok {
 		all = append(all, d.Sweep)
 	}

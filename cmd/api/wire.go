@@ -65,6 +65,7 @@ type app struct {
 	approvals *approval.Service
 	sandboxes *trace.Sandboxes
 	documents *trace.DocumentSweep
+	papers    *trace.PaperSweep
 	warnings  *warning.Service
 	notices   *notice.Service
 	consumers *consumer.Service
@@ -155,7 +156,7 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	if a.sandboxes, err = trace.OpenSandboxes(ctx, world); err != nil {
 		return nil, err
 	}
-	a.documents = trace.NewDocumentSweep(a.trace, a.sandboxes)
+	a.documents, a.papers = trace.NewDocumentSweep(a.trace, a.sandboxes), trace.NewPaperSweep(a.trace, a.sandboxes)
 	if a.imports, err = bulk.Open(ctx, bulk.Deps{
 		Engine: a.engine, Blobs: a.blobs, Jobs: a.jobs, Firms: a.firms, World: a.world, Now: time.Now, Token: func() string { return clock.Token(16) },
 	}); err != nil {

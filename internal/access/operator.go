@@ -29,14 +29,16 @@ type operator struct {
 	Recovery   []string       `json:"recovery,omitempty"`   // keyed hashes of the recovery codes that are left
 	Identities []string       `json:"identities,omitempty"` // keyed hashes of issuer and subject at identity providers
 	Disabled   bool           `json:"disabled,omitempty"`
-	Epoch      int64          `json:"epoch"`          // sessions and trusted devices of an earlier one are void
+	Epoch      int64          `json:"epoch"`              // sessions and trusted devices of an earlier one are void
 	Link       string         `json:"link,omitempty"`     // ID of the one link that is good: the newest, of this epoch
 	Proposed   []string       `json:"proposed,omitempty"` // logins of the administrators on whose word alone the weighty roles rest; see powers
 	Created    time.Time      `json:"created"`
 	LastLogin  time.Time      `json:"last_login,omitzero"`
 }
 
-func (o *operator) administers() bool { return slices.Contains(o.powers(), Administrator) && !o.Disabled }
+func (o *operator) administers() bool {
+	return slices.Contains(o.powers(), Administrator) && !o.Disabled
+}
 
 // turn begins a new epoch: the sessions, trusted devices and links of the one before are void.
 func (o *operator) turn() { o.Epoch, o.Link = o.Epoch+1, "" }

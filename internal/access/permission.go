@@ -59,6 +59,10 @@ const (
 	FilerSelf      Action = "case.filer"      // a filer's own case
 	SessionSelf    Action = "session.self"    // an operator's own sessions
 	CatalogueWrite Action = "catalogue.write" // products and lots
+	DocumentWrite  Action = "document.write"  // documents about goods
+	DocumentRead   Action = "document.read"   // what is said of them
+	DocumentFile   Action = "document.file"   // the files, which may name persons
+	DocumentDecide Action = "document.decide" // verifying and refusing them
 	ImportSelf     Action = "import.self"     // spreadsheets, each kind as far as the key's scopes reach
 	LimitsWrite    Action = "limits.write"    // what a product bears on its way
 	SensorsSelf    Action = "sensors.self"    // a firm's loggers, what they were with and what they measured
@@ -130,6 +134,13 @@ var Table = []Rule{
 	{Action: LimitsWrite, Doc: "set the limits of products", Scope: ScopeCatalogue, Roles: []Role{Officer, Publisher}, Narrowed: true, Trace: Writes},
 	{Action: SensorsSelf, Doc: "report what loggers measured and what they were with, and read it back", Scope: ScopeCapture, Narrowed: true},
 	{Action: ExcursionsRead, Doc: "list excursions: officers all, firms their own", Scope: ScopeCapture, Roles: []Role{Viewer, Officer, Publisher}},
+	{Action: DocumentWrite, Doc: "hand in and withdraw documents about goods", Scope: ScopeCatalogue, Narrowed: true, Trace: Writes},
+	{Action: DocumentRead, Doc: "read what is said of documents: firms of their own", Scope: ScopeCatalogue, Roles: []Role{Viewer, Officer, Publisher}, Narrowed: true},
+	{
+		Action: DocumentFile, Doc: "download documents that are not public: firms their own", Scope: ScopeCatalogue, Roles: []Role{Viewer, Officer, Publisher},
+		Narrowed: true, Trace: Reads,
+	},
+	{Action: DocumentDecide, Doc: "verify and refuse documents", Roles: []Role{Officer, Publisher}, Narrowed: true, Trace: Writes},
 	{Action: ImportSelf, Doc: "import spreadsheets of what the key may write by itself, and follow the imports", Scope: anyKey, Narrowed: true},
 	{Action: CodesIssue, Doc: "issue serial numbers", Scope: ScopeCodes, Narrowed: true},
 	{Action: CodesRead, Doc: "read what was issued, printed and voided", Scope: ScopeCodes, Narrowed: true},

@@ -289,14 +289,20 @@ func (e ComplaintStep) Valid() bool {
 // Defines values for ContradictionCode.
 const (
 	ContradictionCodeDutyFreeResold        ContradictionCode = "duty_free_resold"
+	ContradictionCodeExpiryDiffers         ContradictionCode = "expiry_differs"
 	ContradictionCodeImpossibleTravel      ContradictionCode = "impossible_travel"
+	ContradictionCodeMadeTwice             ContradictionCode = "made_twice"
+	ContradictionCodeMoreOutThanMade       ContradictionCode = "more_out_than_made"
+	ContradictionCodeMoreShippedThanMade   ContradictionCode = "more_shipped_than_made"
 	ContradictionCodeMovedAfterEnd         ContradictionCode = "moved_after_end"
+	ContradictionCodeProducedDiffers       ContradictionCode = "produced_differs"
 	ContradictionCodeReceivedBeforeShipped ContradictionCode = "received_before_shipped"
 	ContradictionCodeSoldTwice             ContradictionCode = "sold_twice"
 	ContradictionCodeTwoContainersAtOnce   ContradictionCode = "two_containers_at_once"
 	ContradictionCodeTwoPlacesAtOnce       ContradictionCode = "two_places_at_once"
 	ContradictionCodeUsedAfterExpiry       ContradictionCode = "used_after_expiry"
 	ContradictionCodeUsedAfterRecall       ContradictionCode = "used_after_recall"
+	ContradictionCodeUsedBeforeMade        ContradictionCode = "used_before_made"
 )
 
 // Valid indicates whether the value is a known member of the ContradictionCode enum.
@@ -304,9 +310,19 @@ func (e ContradictionCode) Valid() bool {
 	switch e {
 	case ContradictionCodeDutyFreeResold:
 		return true
+	case ContradictionCodeExpiryDiffers:
+		return true
 	case ContradictionCodeImpossibleTravel:
 		return true
+	case ContradictionCodeMadeTwice:
+		return true
+	case ContradictionCodeMoreOutThanMade:
+		return true
+	case ContradictionCodeMoreShippedThanMade:
+		return true
 	case ContradictionCodeMovedAfterEnd:
+		return true
+	case ContradictionCodeProducedDiffers:
 		return true
 	case ContradictionCodeReceivedBeforeShipped:
 		return true
@@ -319,6 +335,8 @@ func (e ContradictionCode) Valid() bool {
 	case ContradictionCodeUsedAfterExpiry:
 		return true
 	case ContradictionCodeUsedAfterRecall:
+		return true
+	case ContradictionCodeUsedBeforeMade:
 		return true
 	default:
 		return false
@@ -370,6 +388,132 @@ func (e CutReason) Valid() bool {
 	case CutReasonRows:
 		return true
 	case CutReasonUnits:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DocumentDecisionState.
+const (
+	DocumentDecisionStateRefused  DocumentDecisionState = "refused"
+	DocumentDecisionStateVerified DocumentDecisionState = "verified"
+)
+
+// Valid indicates whether the value is a known member of the DocumentDecisionState enum.
+func (e DocumentDecisionState) Valid() bool {
+	switch e {
+	case DocumentDecisionStateRefused:
+		return true
+	case DocumentDecisionStateVerified:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DocumentDecisionInputSeen.
+const (
+	DocumentDecisionInputSeenRefused    DocumentDecisionInputSeen = "refused"
+	DocumentDecisionInputSeenUnverified DocumentDecisionInputSeen = "unverified"
+	DocumentDecisionInputSeenVerified   DocumentDecisionInputSeen = "verified"
+)
+
+// Valid indicates whether the value is a known member of the DocumentDecisionInputSeen enum.
+func (e DocumentDecisionInputSeen) Valid() bool {
+	switch e {
+	case DocumentDecisionInputSeenRefused:
+		return true
+	case DocumentDecisionInputSeenUnverified:
+		return true
+	case DocumentDecisionInputSeenVerified:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DocumentDecisionInputState.
+const (
+	DocumentDecisionInputStateRefused  DocumentDecisionInputState = "refused"
+	DocumentDecisionInputStateVerified DocumentDecisionInputState = "verified"
+)
+
+// Valid indicates whether the value is a known member of the DocumentDecisionInputState enum.
+func (e DocumentDecisionInputState) Valid() bool {
+	switch e {
+	case DocumentDecisionInputStateRefused:
+		return true
+	case DocumentDecisionInputStateVerified:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DocumentKind.
+const (
+	DocumentKindCertificate           DocumentKind = "certificate"
+	DocumentKindCustomsDeclaration    DocumentKind = "customs_declaration"
+	DocumentKindInspectionCertificate DocumentKind = "inspection_certificate"
+	DocumentKindLabReport             DocumentKind = "lab_report"
+)
+
+// Valid indicates whether the value is a known member of the DocumentKind enum.
+func (e DocumentKind) Valid() bool {
+	switch e {
+	case DocumentKindCertificate:
+		return true
+	case DocumentKindCustomsDeclaration:
+		return true
+	case DocumentKindInspectionCertificate:
+		return true
+	case DocumentKindLabReport:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DocumentMedia.
+const (
+	DocumentMediaApplicationpdf DocumentMedia = "application/pdf"
+	DocumentMediaImagejpeg      DocumentMedia = "image/jpeg"
+	DocumentMediaImagepng       DocumentMedia = "image/png"
+)
+
+// Valid indicates whether the value is a known member of the DocumentMedia enum.
+func (e DocumentMedia) Valid() bool {
+	switch e {
+	case DocumentMediaApplicationpdf:
+		return true
+	case DocumentMediaImagejpeg:
+		return true
+	case DocumentMediaImagepng:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DocumentState.
+const (
+	DocumentStateExpired    DocumentState = "expired"
+	DocumentStateRefused    DocumentState = "refused"
+	DocumentStateUnverified DocumentState = "unverified"
+	DocumentStateVerified   DocumentState = "verified"
+)
+
+// Valid indicates whether the value is a known member of the DocumentState enum.
+func (e DocumentState) Valid() bool {
+	switch e {
+	case DocumentStateExpired:
+		return true
+	case DocumentStateRefused:
+		return true
+	case DocumentStateUnverified:
+		return true
+	case DocumentStateVerified:
 		return true
 	default:
 		return false
@@ -1367,6 +1511,122 @@ type DeviceInput struct {
 	Lang     LanguageTag `json:"lang,omitempty,omitzero"`
 	Platform Platform    `json:"platform"`
 }
+
+// Document A document as its firm and officers see it.
+type Document struct {
+	Decision DocumentDecision `json:"decision,omitempty,omitzero"`
+
+	// Firm A firm.
+	//
+	// Example: cdf-haikou
+	Firm FirmId `json:"firm"`
+
+	// Gtin A product number. Written with 14 digits.
+	//
+	// Example: 06901234567892
+	Gtin Gtin       `json:"gtin"`
+	Id   DocumentId `json:"id"`
+
+	// Issued A day, `YYYY-MM-DD`.
+	//
+	// Example: 2026-03-01
+	Issued Date `json:"issued,omitempty,omitzero"`
+
+	// Issuer Who issued it, as it stands on it.
+	Issuer string `json:"issuer"`
+
+	// Kind A certificate 证书, customs declaration 报关单, inspection and quarantine certificate 检验检疫证明, or laboratory report 检验报告.
+	Kind DocumentKind `json:"kind"`
+
+	// Lot A lot number, in the characters of GS1 (AI 10). Case matters.
+	//
+	// Example: L24A1
+	Lot   Lot           `json:"lot,omitempty,omitzero"`
+	Media DocumentMedia `json:"media"`
+
+	// Number Its number, as it stands on it.
+	Number string `json:"number,omitempty,omitzero"`
+
+	// Public The firm says that anybody may have the file.
+	Public bool `json:"public"`
+
+	// Sha256 SHA-256: of the file that is kept, or as it was received, before a picture was made anew.
+	Sha256 Sha256 `json:"sha256"`
+
+	// Sha256Received SHA-256: of the file that is kept, or as it was received, before a picture was made anew.
+	Sha256Received Sha256 `json:"sha256_received"`
+
+	// Size Bytes of the file that is kept.
+	Size int64 `json:"size"`
+
+	// State What counts of it today: nobody has looked at it, an authority has verified or refused it, or its last day is over.
+	State    DocumentState `json:"state"`
+	Uploaded time.Time     `json:"uploaded"`
+
+	// ValidFrom A day, `YYYY-MM-DD`.
+	//
+	// Example: 2026-03-01
+	ValidFrom Date `json:"valid_from,omitempty,omitzero"`
+
+	// ValidUntil A day, `YYYY-MM-DD`.
+	//
+	// Example: 2026-03-01
+	ValidUntil Date `json:"valid_until,omitempty,omitzero"`
+}
+
+// DocumentDecision defines model for DocumentDecision.
+type DocumentDecision struct {
+	At time.Time `json:"at"`
+
+	// Authority The authority whose officer decided.
+	Authority string `json:"authority"`
+
+	// Name A short text by language.
+	//
+	// Example: {"en":"Infant formula stage 1","zh-Hans":"婴儿配方奶粉 1 段"}
+	Name   Label                 `json:"name"`
+	Reason string                `json:"reason,omitempty,omitzero"`
+	State  DocumentDecisionState `json:"state"`
+}
+
+// DocumentDecisionState defines model for DocumentDecision.State.
+type DocumentDecisionState string
+
+// DocumentDecisionInput defines model for DocumentDecisionInput.
+type DocumentDecisionInput struct {
+	// Reason For the firm. A refusal needs one.
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Seen The decision that the officer has looked at, or `unverified` for none.
+	Seen  DocumentDecisionInputSeen  `json:"seen"`
+	State DocumentDecisionInputState `json:"state"`
+}
+
+// DocumentDecisionInputSeen The decision that the officer has looked at, or `unverified` for none.
+type DocumentDecisionInputSeen string
+
+// DocumentDecisionInputState defines model for DocumentDecisionInput.State.
+type DocumentDecisionInputState string
+
+// DocumentId defines model for DocumentId.
+type DocumentId = string
+
+// DocumentKind A certificate 证书, customs declaration 报关单, inspection and quarantine certificate 检验检疫证明, or laboratory report 检验报告.
+type DocumentKind string
+
+// DocumentList defines model for DocumentList.
+type DocumentList struct {
+	Items []Document `json:"items"`
+
+	// Next An opaque position in a list.
+	Next Cursor `json:"next,omitempty,omitzero"`
+}
+
+// DocumentMedia defines model for DocumentMedia.
+type DocumentMedia string
+
+// DocumentState What counts of it today: nobody has looked at it, an authority has verified or refused it, or its last day is over.
+type DocumentState string
 
 // EndedSessions defines model for EndedSessions.
 type EndedSessions struct {
@@ -2533,6 +2793,14 @@ type Prose = lang.Text
 // Provenance Who stands behind a fact: an authority (`verified`, 已核验), a firm (`claimed`, 企业申报), or nobody (`missing`, 缺失).
 type Provenance string
 
+// PublicDocument A document as the public sees it. `fact` says who stands behind it.
+type PublicDocument = trace.PaperView
+
+// PublicDocumentList defines model for PublicDocumentList.
+type PublicDocumentList struct {
+	Items []PublicDocument `json:"items"`
+}
+
 // PublishedNumber A number as it was published.
 type PublishedNumber = string
 
@@ -2616,6 +2884,9 @@ type RotationInput struct {
 	// OverlapHours How long the old key goes on working.
 	OverlapHours int `json:"overlap_hours"`
 }
+
+// Saying A date or an amount.
+type Saying = string
 
 // Self defines model for Self.
 type Self struct {
@@ -2744,6 +3015,9 @@ type SessionInput struct {
 	Login    string `json:"login"`
 	Password string `json:"password"`
 }
+
+// Sha256 SHA-256: of the file that is kept, or as it was received, before a picture was made anew.
+type Sha256 = string
 
 // ShortId A random ID.
 type ShortId = string
@@ -2980,6 +3254,9 @@ type AuthorityPath = AuthorityId
 
 // BatchPath defines model for BatchPath.
 type BatchPath = BatchId
+
+// DocumentPath defines model for DocumentPath.
+type DocumentPath = DocumentId
 
 // FirmPath A firm.
 //
@@ -3271,6 +3548,27 @@ type ListHoldingsParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// ListDocumentsParams defines parameters for ListDocuments.
+type ListDocumentsParams struct {
+	// Limit How many items a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// WithdrawDocumentParams defines parameters for WithdrawDocument.
+type WithdrawDocumentParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
+// DecideDocumentParams defines parameters for DecideDocument.
+type DecideDocumentParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
 // ListFirmsParams defines parameters for ListFirms.
 type ListFirmsParams struct {
 	// Kind Only firms of a kind.
@@ -3529,6 +3827,15 @@ type GetProductParams struct {
 	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
 }
 
+// ListPublicDocumentsParams defines parameters for ListPublicDocuments.
+type ListPublicDocumentsParams struct {
+	// Lot A lot (GS1 AI 10).
+	Lot LotQuery `form:"lot,omitempty" json:"lot,omitempty,omitzero"`
+
+	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
 // GetProductLimitsParams defines parameters for GetProductLimits.
 type GetProductLimitsParams struct {
 	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
@@ -3638,6 +3945,12 @@ type GetUnitDescendantsParams struct {
 type GetLotAncestorsParams struct {
 	// At Event time up to which events count; without it, the present.
 	At AtTime `form:"at,omitempty" json:"at,omitempty,omitzero"`
+}
+
+// GetLotContradictionsParams defines parameters for GetLotContradictions.
+type GetLotContradictionsParams struct {
+	// AcceptLanguage The languages that the reader prefers (RFC 9110, 12.5.4).
+	AcceptLanguage AcceptLanguage `json:"Accept-Language,omitempty,omitzero"`
 }
 
 // GetLotDescendantsParams defines parameters for GetLotDescendants.
@@ -3774,6 +4087,9 @@ type PutSubscriptionsJSONRequestBody = Subscriptions
 
 // RegisterDeviceJSONRequestBody defines body for RegisterDevice for application/json ContentType.
 type RegisterDeviceJSONRequestBody = DeviceInput
+
+// DecideDocumentJSONRequestBody defines body for DecideDocument for application/json ContentType.
+type DecideDocumentJSONRequestBody = DocumentDecisionInput
 
 // StartEnrolmentJSONRequestBody defines body for StartEnrolment for application/json ContentType.
 type StartEnrolmentJSONRequestBody = EnrolmentInput
@@ -3954,6 +4270,18 @@ type ServerInterface interface {
 	// RegisterDevice Register a device
 	// (POST /v1/devices)
 	RegisterDevice(c *fiber.Ctx) error
+	// ListDocuments List documents
+	// (GET /v1/documents)
+	ListDocuments(c *fiber.Ctx, params ListDocumentsParams) error
+	// WithdrawDocument Withdraw a document
+	// (DELETE /v1/documents/{document})
+	WithdrawDocument(c *fiber.Ctx, document DocumentPath, params WithdrawDocumentParams) error
+	// GetDocument Read what is said of a document
+	// (GET /v1/documents/{document})
+	GetDocument(c *fiber.Ctx, document DocumentPath) error
+	// DecideDocument Verify or refuse a document
+	// (PUT /v1/documents/{document}/decision)
+	DecideDocument(c *fiber.Ctx, document DocumentPath, params DecideDocumentParams) error
 	// StartEnrolment Begin to enrol
 	// (POST /v1/enrolments)
 	StartEnrolment(c *fiber.Ctx) error
@@ -4077,6 +4405,9 @@ type ServerInterface interface {
 	// PutProduct Write the firm's record of a product
 	// (PUT /v1/products/{gtin})
 	PutProduct(c *fiber.Ctx, gtin GtinPath) error
+	// ListPublicDocuments List the documents about goods
+	// (GET /v1/products/{gtin}/documents)
+	ListPublicDocuments(c *fiber.Ctx, gtin GtinPath, params ListPublicDocumentsParams) error
 	// GetProductLimits Read the limits of a product
 	// (GET /v1/products/{gtin}/limits)
 	GetProductLimits(c *fiber.Ctx, gtin GtinPath, params GetProductLimitsParams) error
@@ -4134,6 +4465,9 @@ type ServerInterface interface {
 	// GetLotAncestors What a lot was made of
 	// (GET /v1/trace/{gtin}/{lot}/ancestors)
 	GetLotAncestors(c *fiber.Ctx, gtin GtinPath, lot LotPath, params GetLotAncestorsParams) error
+	// GetLotContradictions What cannot be in what was reported of a lot
+	// (GET /v1/trace/{gtin}/{lot}/contradictions)
+	GetLotContradictions(c *fiber.Ctx, gtin GtinPath, lot LotPath, params GetLotContradictionsParams) error
 	// GetLotDescendants Where a lot went
 	// (GET /v1/trace/{gtin}/{lot}/descendants)
 	GetLotDescendants(c *fiber.Ctx, gtin GtinPath, lot LotPath, params GetLotDescendantsParams) error
@@ -5639,6 +5973,181 @@ func (siw *ServerInterfaceWrapper) RegisterDevice(c *fiber.Ctx) error {
 
 	handler := func(c *fiber.Ctx) error {
 		return siw.Handler.RegisterDevice(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ListDocuments operation middleware
+func (siw *ServerInterfaceWrapper) ListDocuments(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDocumentsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter limit: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter cursor: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListDocuments(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// WithdrawDocument operation middleware
+func (siw *ServerInterfaceWrapper) WithdrawDocument(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "document" -------------
+	var document DocumentPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "document", c.Params("document"), &document, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter document: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WithdrawDocumentParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.WithdrawDocument(c, document, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetDocument operation middleware
+func (siw *ServerInterfaceWrapper) GetDocument(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "document" -------------
+	var document DocumentPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "document", c.Params("document"), &document, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter document: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetDocument(c, document)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// DecideDocument operation middleware
+func (siw *ServerInterfaceWrapper) DecideDocument(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "document" -------------
+	var document DocumentPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "document", c.Params("document"), &document, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter document: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DecideDocumentParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.DecideDocument(c, document, params)
 	}
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -7588,6 +8097,70 @@ func (siw *ServerInterfaceWrapper) PutProduct(c *fiber.Ctx) error {
 	return handler(c)
 }
 
+// ListPublicDocuments operation middleware
+func (siw *ServerInterfaceWrapper) ListPublicDocuments(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPublicDocumentsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "lot" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lot", query, &params.Lot, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter lot: %w", err).Error())
+	}
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName If-None-Match, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err).Error())
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListPublicDocuments(c, gtin, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // GetProductLimits operation middleware
 func (siw *ServerInterfaceWrapper) GetProductLimits(c *fiber.Ctx) error {
 
@@ -8473,6 +9046,65 @@ func (siw *ServerInterfaceWrapper) GetLotAncestors(c *fiber.Ctx) error {
 	return handler(c)
 }
 
+// GetLotContradictions operation middleware
+func (siw *ServerInterfaceWrapper) GetLotContradictions(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// ------------- Path parameter "lot" -------------
+	var lot LotPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "lot", c.Params("lot"), &lot, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter lot: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLotContradictionsParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Accept-Language" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Accept-Language")]; found {
+		var AcceptLanguage AcceptLanguage
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Accept-Language, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Accept-Language", valueList[0], &AcceptLanguage, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Accept-Language: %w", err).Error())
+		}
+
+		params.AcceptLanguage = AcceptLanguage
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetLotContradictions(c, gtin, lot, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // GetLotDescendants operation middleware
 func (siw *ServerInterfaceWrapper) GetLotDescendants(c *fiber.Ctx) error {
 
@@ -9223,6 +9855,14 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 
 	router.Post(options.BaseURL+"/v1/devices", wrapper.RegisterDevice)
 
+	router.Get(options.BaseURL+"/v1/documents", wrapper.ListDocuments)
+
+	router.Delete(options.BaseURL+"/v1/documents/:document", wrapper.WithdrawDocument)
+
+	router.Get(options.BaseURL+"/v1/documents/:document", wrapper.GetDocument)
+
+	router.Put(options.BaseURL+"/v1/documents/:document/decision", wrapper.DecideDocument)
+
 	router.Post(options.BaseURL+"/v1/enrolments", wrapper.StartEnrolment)
 
 	router.Post(options.BaseURL+"/v1/enrolments/confirmation", wrapper.ConfirmEnrolment)
@@ -9305,6 +9945,8 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 
 	router.Put(options.BaseURL+"/v1/products/:gtin", wrapper.PutProduct)
 
+	router.Get(options.BaseURL+"/v1/products/:gtin/documents", wrapper.ListPublicDocuments)
+
 	router.Get(options.BaseURL+"/v1/products/:gtin/limits", wrapper.GetProductLimits)
 
 	router.Put(options.BaseURL+"/v1/products/:gtin/limits", wrapper.PutProductLimits)
@@ -9336,6 +9978,8 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 	router.Delete(options.BaseURL+"/v1/sessions/current", wrapper.DeleteSession)
 
 	router.Get(options.BaseURL+"/v1/trace/:gtin/:lot/ancestors", wrapper.GetLotAncestors)
+
+	router.Get(options.BaseURL+"/v1/trace/:gtin/:lot/contradictions", wrapper.GetLotContradictions)
 
 	router.Get(options.BaseURL+"/v1/trace/:gtin/:lot/descendants", wrapper.GetLotDescendants)
 
@@ -10005,6 +10649,76 @@ type RegisterDevice201JSONResponse RegisteredDevice
 func (response RegisterDevice201JSONResponse) VisitRegisterDeviceResponse(ctx *fiber.Ctx) error {
 	ctx.Response().Header.Set("Content-Type", "application/json")
 	ctx.Status(201)
+
+	return ctx.JSON(&response)
+}
+
+type ListDocumentsRequestObject struct {
+	Params ListDocumentsParams
+}
+
+type ListDocumentsResponseObject interface {
+	VisitListDocumentsResponse(ctx *fiber.Ctx) error
+}
+
+type ListDocuments200JSONResponse DocumentList
+
+func (response ListDocuments200JSONResponse) VisitListDocumentsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type WithdrawDocumentRequestObject struct {
+	Document DocumentPath `json:"document"`
+	Params   WithdrawDocumentParams
+}
+
+type WithdrawDocumentResponseObject interface {
+	VisitWithdrawDocumentResponse(ctx *fiber.Ctx) error
+}
+
+type WithdrawDocument204Response struct {
+}
+
+func (response WithdrawDocument204Response) VisitWithdrawDocumentResponse(ctx *fiber.Ctx) error {
+	ctx.Status(204)
+	return nil
+}
+
+type GetDocumentRequestObject struct {
+	Document DocumentPath `json:"document"`
+}
+
+type GetDocumentResponseObject interface {
+	VisitGetDocumentResponse(ctx *fiber.Ctx) error
+}
+
+type GetDocument200JSONResponse Document
+
+func (response GetDocument200JSONResponse) VisitGetDocumentResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type DecideDocumentRequestObject struct {
+	Document DocumentPath `json:"document"`
+	Params   DecideDocumentParams
+	Body     *DecideDocumentJSONRequestBody
+}
+
+type DecideDocumentResponseObject interface {
+	VisitDecideDocumentResponse(ctx *fiber.Ctx) error
+}
+
+type DecideDocument200JSONResponse Document
+
+func (response DecideDocument200JSONResponse) VisitDecideDocumentResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
 
 	return ctx.JSON(&response)
 }
@@ -10785,6 +11499,24 @@ func (response PutProduct201JSONResponse) VisitPutProductResponse(ctx *fiber.Ctx
 	return ctx.JSON(&response)
 }
 
+type ListPublicDocumentsRequestObject struct {
+	Gtin   GtinPath `json:"gtin"`
+	Params ListPublicDocumentsParams
+}
+
+type ListPublicDocumentsResponseObject interface {
+	VisitListPublicDocumentsResponse(ctx *fiber.Ctx) error
+}
+
+type ListPublicDocuments200JSONResponse PublicDocumentList
+
+func (response ListPublicDocuments200JSONResponse) VisitListPublicDocumentsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
 type GetProductLimitsRequestObject struct {
 	Gtin   GtinPath `json:"gtin"`
 	Params GetProductLimitsParams
@@ -11156,6 +11888,25 @@ func (response GetLotAncestors200JSONResponse) VisitGetLotAncestorsResponse(ctx 
 	return ctx.JSON(&response)
 }
 
+type GetLotContradictionsRequestObject struct {
+	Gtin   GtinPath `json:"gtin"`
+	Lot    LotPath  `json:"lot"`
+	Params GetLotContradictionsParams
+}
+
+type GetLotContradictionsResponseObject interface {
+	VisitGetLotContradictionsResponse(ctx *fiber.Ctx) error
+}
+
+type GetLotContradictions200JSONResponse ContradictionList
+
+func (response GetLotContradictions200JSONResponse) VisitGetLotContradictionsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
 type GetLotDescendantsRequestObject struct {
 	Gtin   GtinPath `json:"gtin"`
 	Lot    LotPath  `json:"lot"`
@@ -11484,6 +12235,18 @@ type StrictServerInterface interface {
 	// RegisterDevice Register a device
 	// (POST /v1/devices)
 	RegisterDevice(ctx context.Context, request RegisterDeviceRequestObject) (RegisterDeviceResponseObject, error)
+	// ListDocuments List documents
+	// (GET /v1/documents)
+	ListDocuments(ctx context.Context, request ListDocumentsRequestObject) (ListDocumentsResponseObject, error)
+	// WithdrawDocument Withdraw a document
+	// (DELETE /v1/documents/{document})
+	WithdrawDocument(ctx context.Context, request WithdrawDocumentRequestObject) (WithdrawDocumentResponseObject, error)
+	// GetDocument Read what is said of a document
+	// (GET /v1/documents/{document})
+	GetDocument(ctx context.Context, request GetDocumentRequestObject) (GetDocumentResponseObject, error)
+	// DecideDocument Verify or refuse a document
+	// (PUT /v1/documents/{document}/decision)
+	DecideDocument(ctx context.Context, request DecideDocumentRequestObject) (DecideDocumentResponseObject, error)
 	// StartEnrolment Begin to enrol
 	// (POST /v1/enrolments)
 	StartEnrolment(ctx context.Context, request StartEnrolmentRequestObject) (StartEnrolmentResponseObject, error)
@@ -11607,6 +12370,9 @@ type StrictServerInterface interface {
 	// PutProduct Write the firm's record of a product
 	// (PUT /v1/products/{gtin})
 	PutProduct(ctx context.Context, request PutProductRequestObject) (PutProductResponseObject, error)
+	// ListPublicDocuments List the documents about goods
+	// (GET /v1/products/{gtin}/documents)
+	ListPublicDocuments(ctx context.Context, request ListPublicDocumentsRequestObject) (ListPublicDocumentsResponseObject, error)
 	// GetProductLimits Read the limits of a product
 	// (GET /v1/products/{gtin}/limits)
 	GetProductLimits(ctx context.Context, request GetProductLimitsRequestObject) (GetProductLimitsResponseObject, error)
@@ -11664,6 +12430,9 @@ type StrictServerInterface interface {
 	// GetLotAncestors What a lot was made of
 	// (GET /v1/trace/{gtin}/{lot}/ancestors)
 	GetLotAncestors(ctx context.Context, request GetLotAncestorsRequestObject) (GetLotAncestorsResponseObject, error)
+	// GetLotContradictions What cannot be in what was reported of a lot
+	// (GET /v1/trace/{gtin}/{lot}/contradictions)
+	GetLotContradictions(ctx context.Context, request GetLotContradictionsRequestObject) (GetLotContradictionsResponseObject, error)
 	// GetLotDescendants Where a lot went
 	// (GET /v1/trace/{gtin}/{lot}/descendants)
 	GetLotDescendants(ctx context.Context, request GetLotDescendantsRequestObject) (GetLotDescendantsResponseObject, error)
@@ -12746,6 +13515,130 @@ func (sh *strictHandler) RegisterDevice(ctx *fiber.Ctx) error {
 		return err
 	} else if validResponse, ok := response.(RegisterDeviceResponseObject); ok {
 		if err := validResponse.VisitRegisterDeviceResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListDocuments operation middleware
+func (sh *strictHandler) ListDocuments(ctx *fiber.Ctx, params ListDocumentsParams) error {
+	var request ListDocumentsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDocuments(ctx.UserContext(), request.(ListDocumentsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDocuments")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListDocumentsResponseObject); ok {
+		if err := validResponse.VisitListDocumentsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// WithdrawDocument operation middleware
+func (sh *strictHandler) WithdrawDocument(ctx *fiber.Ctx, document DocumentPath, params WithdrawDocumentParams) error {
+	var request WithdrawDocumentRequestObject
+
+	request.Document = document
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.WithdrawDocument(ctx.UserContext(), request.(WithdrawDocumentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WithdrawDocument")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(WithdrawDocumentResponseObject); ok {
+		if err := validResponse.VisitWithdrawDocumentResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetDocument operation middleware
+func (sh *strictHandler) GetDocument(ctx *fiber.Ctx, document DocumentPath) error {
+	var request GetDocumentRequestObject
+
+	request.Document = document
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDocument(ctx.UserContext(), request.(GetDocumentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDocument")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetDocumentResponseObject); ok {
+		if err := validResponse.VisitGetDocumentResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DecideDocument operation middleware
+func (sh *strictHandler) DecideDocument(ctx *fiber.Ctx, document DocumentPath, params DecideDocumentParams) error {
+	var request DecideDocumentRequestObject
+
+	request.Document = document
+	request.Params = params
+
+	var body DecideDocumentJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.DecideDocument(ctx.UserContext(), request.(DecideDocumentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DecideDocument")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DecideDocumentResponseObject); ok {
+		if err := validResponse.VisitDecideDocumentResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {
@@ -14037,6 +14930,34 @@ func (sh *strictHandler) PutProduct(ctx *fiber.Ctx, gtin GtinPath) error {
 	return nil
 }
 
+// ListPublicDocuments operation middleware
+func (sh *strictHandler) ListPublicDocuments(ctx *fiber.Ctx, gtin GtinPath, params ListPublicDocumentsParams) error {
+	var request ListPublicDocumentsRequestObject
+
+	request.Gtin = gtin
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPublicDocuments(ctx.UserContext(), request.(ListPublicDocumentsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPublicDocuments")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListPublicDocumentsResponseObject); ok {
+		if err := validResponse.VisitListPublicDocumentsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetProductLimits operation middleware
 func (sh *strictHandler) GetProductLimits(ctx *fiber.Ctx, gtin GtinPath, params GetProductLimitsParams) error {
 	var request GetProductLimitsRequestObject
@@ -14666,6 +15587,35 @@ func (sh *strictHandler) GetLotAncestors(ctx *fiber.Ctx, gtin GtinPath, lot LotP
 		return err
 	} else if validResponse, ok := response.(GetLotAncestorsResponseObject); ok {
 		if err := validResponse.VisitGetLotAncestorsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetLotContradictions operation middleware
+func (sh *strictHandler) GetLotContradictions(ctx *fiber.Ctx, gtin GtinPath, lot LotPath, params GetLotContradictionsParams) error {
+	var request GetLotContradictionsRequestObject
+
+	request.Gtin = gtin
+	request.Lot = lot
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLotContradictions(ctx.UserContext(), request.(GetLotContradictionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLotContradictions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetLotContradictionsResponseObject); ok {
+		if err := validResponse.VisitGetLotContradictionsResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {

@@ -69,6 +69,7 @@ type Services struct {
 	Jobs          Jobs
 	Links         Links
 	Cold          ColdChain
+	Documents     Documents
 	Events        Events
 	Desk          WarningDesk
 	Press         WarningPress
@@ -199,6 +200,19 @@ type ColdChain interface {
 type Links interface {
 	PutLinks(ctx context.Context, f firm.Firm, ref gs1.Ref, links []linkset.Link) (trace.LinkSet, error)
 	Links(ctx context.Context, ref gs1.Ref) ([]linkset.Link, error)
+}
+
+// Documents keeps documents about goods. firm is whose one may be; "" is anyone's, for officers. NotFound.
+type Documents interface {
+	AddPaper(ctx context.Context, f firm.Firm, p trace.Paper, file io.Reader) (stored trace.Paper, created bool, err error)
+	Paper(ctx context.Context, firm, id string) (trace.Paper, error)
+	Papers(ctx context.Context, firm, cursor string, limit int) (papers []trace.Paper, next string, err error)
+	DecidePaper(ctx context.Context, id string, seen trace.PaperState, d trace.Decision) (before, after trace.Paper, err error)
+	WithdrawPaper(ctx context.Context, firm, id string) (trace.Paper, error)
+	PaperFile(ctx context.Context, p *trace.Paper) (io.ReadCloser, error)
+	PublicPapers(ctx context.Context, ref gs1.Ref) ([]trace.PaperView, error)
+	PublicPaper(ctx context.Context, g gs1.GTIN, id string) (trace.Paper, error)
+	PaperLinks(ctx context.Context, ref gs1.Ref) ([]linkset.Link, error)
 }
 
 // WarningDesk keeps drafts.

@@ -102,7 +102,7 @@ func (f *sandboxFake) of(_ context.Context, firm string) (Tenant, error) {
 	if firm != seller.ID {
 		return Tenant{}, fmt.Errorf("the test tenant of %s", firm)
 	}
-	return Tenant{Scanner: f, Catalogue: f, Codes: f, Capture: f, Events: f, Links: f, Graph: f}, nil
+	return Tenant{Scanner: f, Catalogue: f, Codes: f, Capture: f, Events: f, Links: f, Graph: f, Documents: documentsFake{f.fakes}}, nil
 }
 
 func (f *sandboxFake) Product(ctx context.Context, g gs1.GTIN) (*trace.ProductView, error) {

@@ -62,8 +62,9 @@ type fakes struct {
 	query      *epcis.Query
 	received   int64 // bytes of the last large document
 	given      []access.NewKey
-	orders     []bulk.Order // imports that were begun
-	files      []string     // and their files
+	papers     []trace.Paper // that were handed in
+	orders     []bulk.Order  // imports that were begun
+	files      []string      // and their files
 
 	prints   []trace.Print
 	broken   int64 // the position after which units cannot be read; 0: all can
@@ -87,7 +88,7 @@ func newFakes() *fakes {
 func (f *fakes) services() Services {
 	return Services{
 		Authenticator: f, Sessions: f, CSRF: f, Firms: firmsFake{f}, Scanner: f, Catalogue: f, Codes: f, Capture: f, Events: f, Links: f, Cold: coldFake{f}, Graph: f, Jobs: jobsFake{f}, Desk: f, Press: f,
-		Warnings: warningsFake{f}, Notices: noticesFake{f}, Finder: f, Devices: f, Holdings: f, Inbox: f, Complaints: f, Imports: importsFake{f},
+		Warnings: warningsFake{f}, Notices: noticesFake{f}, Finder: f, Devices: f, Holdings: f, Inbox: f, Complaints: f, Imports: importsFake{f}, Documents: documentsFake{f},
 		Ready: func(context.Context) error { return f.fail() },
 
 		Trail: &f.trail, Sandbox: f.sandbox.of,

@@ -96,7 +96,8 @@ var (
 var lotView = trace.LotView{
 	GTIN: formulaGTIN.String(), Lot: formulaLot, Produced: "2025-11-03", Expires: "2027-11-02", Quantity: 1200,
 	Declaration: "641020260000012345", Inspection: "460000126000123", Provenance: trace.ProvClaimed, Updated: now, Sellers: productView.Sellers,
-	Facts: trace.LotFacts{Produced: claimed, Expires: claimed, Quantity: claimed, Declaration: verified, Inspection: claimed},
+	Facts:     trace.LotFacts{Produced: claimed, Expires: claimed, Quantity: claimed, Declaration: verified, Inspection: claimed},
+	Documents: []trace.PaperView{paperView},
 }
 
 func answer(req trace.ScanRequest, asked trace.Asked) *trace.Answer {

@@ -94,7 +94,7 @@ func New(deps Deps) (*fiber.App, error) {
 		WriteTimeout:          s.guard.conns.most.Write,
 		IdleTimeout:           s.guard.conns.most.Idle,
 		ErrorHandler:          s.handleError,
-		// The one operation that takes a form reads it as a stream.
+		// The operations that take a form read it as a stream.
 		DisablePreParseMultipartForm: true,
 	})
 	app.Server().HeaderReceived = s.headerReceived
@@ -158,6 +158,10 @@ func (s *server) routes(app *fiber.App, ops []*operation) error {
 	app.Get("/v1/imports/templates/:template", s.importTemplate)
 	app.Post("/v1/imports", s.createImport)
 	app.Get("/v1/imports/:import/errors.csv", s.importReport)
+
+	app.Post("/v1/documents", s.createDocument)
+	app.Get("/v1/documents/:document/file", s.documentFile)
+	app.Get("/v1/products/:gtin/documents/:document", s.publicDocument)
 
 	app.Get("/healthz", s.health)
 	app.Get("/readyz", s.readiness)

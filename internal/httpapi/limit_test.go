@@ -213,7 +213,7 @@ func TestEveryRouteHasADeadline(t *testing.T) {
 	}
 	s := &server{deps: Deps{Services: f.services(), NewToken: func() string { return "t" }, Log: slog.New(slog.DiscardHandler)}, guard: g, metrics: m}
 	for _, op := range ops { // each alone, behind what every request passes
-		app := fiber.New(fiber.Config{StreamRequestBody: true, ErrorHandler: s.handleError})
+		app := fiber.New(fiber.Config{StreamRequestBody: true, DisablePreParseMultipartForm: true, ErrorHandler: s.handleError})
 		app.Use(s.observe)
 		op.register(app, s.admit(op))
 		app.Use(note(op.id))

@@ -39,7 +39,7 @@ func (s *server) resolveLink(c *fiber.Ctx, k *call, ref gs1.Ref, linkType string
 	if err := s.whoScans(c, k); err != nil && schemeOf(bearer(c)) == schemeSeller {
 		return err // a device that cannot be told reads what everybody reads
 	}
-	links, err := s.tenant(k).Links.Links(c.UserContext(), ref)
+	links, err := s.linksOf(c.UserContext(), k, ref)
 	if err != nil {
 		return err
 	}
@@ -61,6 +61,20 @@ func (s *server) resolveLink(c *fiber.Ctx, k *call, ref gs1.Ref, linkType string
 	c.Set(fiber.HeaderLocation, linkset.WithQuery(found[0].Href, string(c.Request().URI().QueryString()), "linkType", "place"))
 	c.Status(http.StatusTemporaryRedirect)
 	return nil
+}
+
+// linksOf gives the links of goods to anywhere but the answer of a scan: what firms link, and documents that are kept here.
+func (s *server) linksOf(ctx context.Context, k *call, ref gs1.Ref) ([]linkset.Link, error) {
+	links, err := s.tenant(k).Links.Links(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	papers, err := s.tenant(k).Documents.PaperLinks(ctx, ref)
+	for _, l := range papers {
+		l.Href = s.deps.PublicURL + l.Href
+		links = append(links, l)
+	}
+	return links, err
 }
 
 func (s *server) linkSet(c *fiber.Ctx, status int, ref gs1.Ref, links []linkset.Link) error {
@@ -110,7 +124,7 @@ func (s *server) GetLinks(ctx context.Context, req GetLinksRequestObject) (GetLi
 	if err != nil {
 		return nil, err
 	}
-	links, err := s.tenant(callFrom(ctx)).Links.Links(ctx, ref)
+	links, err := s.linksOf(ctx, callFrom(ctx), ref)
 	if err != nil {
 		return nil, err
 	}

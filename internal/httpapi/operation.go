@@ -38,22 +38,26 @@ var deadlines = map[string]time.Duration{
 	"eraseDevice":     30 * time.Second,
 	"putForeignCodes": 30 * time.Second,
 	"createImport":    90 * time.Minute, // the body's rate bounds it: 64 MiB at 16 KiB/s take 68 minutes
+	"createDocument":  15 * time.Minute, // likewise: 10 MiB take 11 minutes
 }
 
 // cachePolicies of public reads. A policy makes an ETag, too; see cache.go.
 var cachePolicies = map[string]string{
-	"getProduct":       "public, max-age=60",
-	"getLot":           "public, max-age=60",
-	"getProductLimits": "public, max-age=60",
-	"getCodePng":       "public, max-age=86400",
-	"getCodeSvg":       "public, max-age=86400",
-	"listWarnings":     "public, no-cache",
-	"getWarning":       "public, no-cache",
-	"listNotices":      "public, no-cache",
-	"listAlerts":       "private, no-cache",
-	"getContract":      "public, no-cache",
-	"getLinks":         "public, max-age=60",
-	"getResolver":      "public, max-age=86400",
+	"getProduct":   "public, max-age=60",
+	"getLot":       "public, max-age=60",
+	"getCodePng":   "public, max-age=86400",
+	"getCodeSvg":   "public, max-age=86400",
+	"listWarnings": "public, no-cache",
+	"getWarning":   "public, no-cache",
+	"listNotices":  "public, no-cache",
+	"listAlerts":   "private, no-cache",
+	"getContract":  "public, no-cache",
+	"getLinks":     "public, max-age=60",
+
+	"getProductLimits":    "public, max-age=60",
+	"listPublicDocuments": "public, max-age=60",
+
+	"getResolver": "public, max-age=86400",
 
 	"getImportTemplate":      "public, max-age=3600",
 	"getLedger":              "public, no-cache",

@@ -195,6 +195,7 @@ var owners = []belonging{
 	{prefix: "/v1/codes/:gtin/:serial/state", firm: true},
 	{prefix: "/v1/codes/:gtin/:serial/void", firm: true},
 	{prefix: "/v1/imports/:import", firm: true},
+	{prefix: "/v1/documents/:document", firm: true},
 	{prefix: "/v1/ledger/leaves/:index/sealed", firm: true},
 	{prefix: "/v1/firms/:id", firm: true},
 	{prefix: "/v1/jobs/:job", firm: true, authority: true},
@@ -258,7 +259,7 @@ func target(op *operation, rule *access.Rule, c *caller) refusal {
 		return refusal{}
 	}
 	firm, owned := ownerOf(op.path).firm, ownerOf(op.path).authority
-	classed := owned && op.permission != access.JobSelf && op.permission != access.CaseRead || op.id == "createWarning" || op.id == "putProductLimits"
+	classed := owned && op.permission != access.JobSelf && op.permission != access.CaseRead || op.id == "createWarning" || op.id == "decideDocument" || op.id == "putProductLimits"
 	switch {
 	case c.p.Kind == access.KindSeller && firm && c.p.Firm != seller.ID,
 		c.p.Kind == access.KindOperator && owned && c.p.Authority != authorityNow:

@@ -17,6 +17,7 @@ type Tenant struct {
 	Graph     Graph
 	Links     Links
 	Events    Events
+	Documents Documents
 }
 
 // tenant gives the world of a request: the firm's test tenant for a seller's key that is for it, which permitTest has opened, else the real
@@ -26,13 +27,14 @@ func (s *server) tenant(k *call) Tenant {
 		return k.sandbox
 	}
 	v := &s.deps.Services
-	return Tenant{Scanner: v.Scanner, Catalogue: v.Catalogue, Codes: v.Codes, Capture: v.Capture, Events: v.Events, Links: v.Links, Graph: v.Graph}
+	return Tenant{Scanner: v.Scanner, Catalogue: v.Catalogue, Codes: v.Codes, Capture: v.Capture, Events: v.Events, Links: v.Links, Graph: v.Graph, Documents: v.Documents}
 }
 
 // testActions are the actions that have a test tenant to be done on, and the reading of the firm's own record.
 var testActions = []access.Action{
 	access.PublicRead, access.CatalogueWrite, access.ImportSelf, access.CodesIssue, access.CodesRead, access.CodesPrint, access.CodesVoid, access.EventsCapture,
 	access.EventsRead, access.TraceRead,
+	access.DocumentWrite, access.DocumentRead, access.DocumentFile,
 	access.FirmRead, access.JobSelf,
 }
 

@@ -109,6 +109,7 @@ var Fields = []Field{
 	{"approvals", "by_name", "", "name of the officer who asks", "accountability", duty, &OfficialAct, Official},
 	{"approvals", "decided_by", "", "login of the officer who decided", "accountability", duty, &OfficialAct, Official},
 	{"approvals", "decided_name", "", "name of the officer who decided", "accountability", duty, &OfficialAct, Official},
+	{"documents", "decision.by", "", "login of the officer who verified or refused a document", "accountability", duty, &OfficialAct, Official},
 	{"audit_batches", "entries.entry.from", "audit", "the network address that somebody acted from", "accountability", duty, &AuditAddress, Encrypted},
 	{"audit_batches", "entries.entry.actor", "", "login of the operator who acted", "accountability", duty, &OfficialAct, Official},
 	{"warning_drafts", "by", "", "login of the officer who changed it", "accountability", duty, &OfficialAct, Official},

@@ -37,6 +37,8 @@ type Sandboxes struct {
 	production Deps
 	engine     store.Engine
 	captures   *store.Collection[captureDoc]
+	papers     *store.Collection[Paper]
+	cleaning   chan struct{}
 	open       *otter.Cache[string, *Service]
 }
 
@@ -49,6 +51,11 @@ func OpenSandboxes(ctx context.Context, production Deps) (*Sandboxes, error) {
 	if x.captures, err = store.Open(ctx, x.engine, captureDef); err != nil {
 		return nil, fmt.Errorf("trace: test tenants: %w", err)
 	}
+	// Nor do documents know a part: their files are swept by what is in the one collection.
+	if x.papers, err = store.Open(ctx, x.engine, paperDef); err != nil {
+		return nil, fmt.Errorf("trace: test tenants: %w", err)
+	}
+	x.cleaning = make(chan struct{}, 1)
 	if _, err = x.service(ctx, nobody); err != nil { // rebuilds now what some firm's first request would wait for
 		return nil, err
 	}
@@ -71,7 +78,7 @@ func (x *Sandboxes) service(ctx context.Context, firm string) (*Service, error) 
 	if err != nil {
 		return nil, fmt.Errorf("trace: the test tenant of %s: %w", firm, err)
 	}
-	d.Engine, d.captures, d.sizes, d.tenant = part, x.captures, tenantSizes, firm
+	d.Engine, d.captures, d.papers, d.cleaning, d.sizes, d.tenant = part, x.captures, x.papers, x.cleaning, tenantSizes, firm
 	d.Hasher = tenantHasher{d.Hasher, "tenant/" + firm + "/"}
 	if d.Sealer != nil {
 		d.Sealer = tenantSealer{d.Sealer, "tenant/" + firm + "/"}

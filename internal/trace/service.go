@@ -79,6 +79,8 @@ type Deps struct {
 
 	tenant   string                        // the firm whose test tenant it is; "" in production
 	captures *store.Collection[captureDoc] // those of all test tenants, for one of them
+	papers   *store.Collection[Paper]      // likewise
+	cleaning chan struct{}                 // likewise
 	sizes    cacheSizes                    // zero: production's
 }
 
@@ -97,6 +99,9 @@ type Service struct {
 
 	flows     *store.Collection[flowDoc]
 	followers *store.Collection[follower]
+
+	papers   *store.Collection[Paper]
+	cleaning chan struct{} // held by whoever cleans a document
 
 	links  *store.Collection[LinkSet]
 	spoken *store.Collection[spokenDoc]
@@ -179,6 +184,13 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 	open(func() (err error) {
 		if s.captures = deps.captures; s.captures == nil {
 			s.captures, err = store.Open(ctx, deps.Engine, captureDef)
+		}
+		return err
+	})
+	open(func() (err error) {
+		if s.papers, s.cleaning = deps.papers, deps.cleaning; s.papers == nil {
+			s.cleaning = make(chan struct{}, 1)
+			s.papers, err = store.Open(ctx, deps.Engine, paperDef)
 		}
 		return err
 	})

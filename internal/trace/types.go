@@ -201,7 +201,8 @@ type ProductView struct {
 	Provenance  string     `json:"provenance"` // of all facts together
 	Updated     time.Time  `json:"updated"`
 
-	Facts ProductFacts `json:"facts"`
+	Facts     ProductFacts `json:"facts"`
+	Documents []PaperView  `json:"documents,omitempty"` // those that count most
 }
 
 // LotView is the public view of a lot, merged over the firms that handle it.
@@ -217,7 +218,8 @@ type LotView struct {
 	Provenance  string     `json:"provenance"` // of all facts together
 	Updated     time.Time  `json:"updated"`
 
-	Facts LotFacts `json:"facts"`
+	Facts     LotFacts    `json:"facts"`
+	Documents []PaperView `json:"documents,omitempty"` // those that count most
 
 	vouched string // the production date, if who may speak for the product says it: no other clears a warning
 }

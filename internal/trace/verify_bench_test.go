@@ -29,28 +29,13 @@ func BenchmarkVerify(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	eng, err := sqlite.Open(ctx, filepath.Join(b.TempDir(), "t.db"))
-	must(err)
-	defer func() { _ = eng.Close() }()
-	firms, err := firm.Open(ctx, eng, time.Now)
-	must(err)
-	f := firm.Firm{ID: "maker", Name: lang.ZhEn("酒厂", "Distillery"), Kind: firm.Producer, Prefixes: []string{"690123456"}}
-	must(firms.Put(ctx, f))
-	s, err := Open(ctx, Deps{Engine: eng, Firms: firms, Warnings: &fakeWarnings{}, Now: time.Now})
-	must(err)
+	s, f, l, public := benchLog(b, func(eng store.Engine) store.Engine { return eng })
 	for d := range documents {
-		doc, err := epcis.DecodeDocument([]byte(observations(d*events, events)), CaptureLimits)
+		doc, err := epcis.DecodeDocument([]byte(observations(d*events, events, "")), CaptureLimits)
 		must(err)
 		_, err = s.Capture(ctx, f, doc)
 		must(err)
 	}
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	must(err)
-	leases, err := store.OpenLeases(ctx, eng, "bench", time.Minute, time.Now)
-	must(err)
-	l, err := ledger.Open(ctx, ledger.Deps{Engine: eng, Keys: logKey{private}, Leases: leases, Name: "log.example", Rand: rand.Reader, Now: time.Now})
-	must(err)
-	must(l.Follow(s.EventLog()))
 	must(l.CatchUp(ctx))
 	for b.Loop() {
 		r, err := check.Run(ctx, check.Stored(l), check.Options{Key: public})
@@ -62,8 +47,39 @@ func BenchmarkVerify(b *testing.B) {
 	b.ReportMetric(float64(b.N*documents*events)/b.Elapsed().Seconds(), "leaves/s")
 }
 
-// observations is a document of n events from a number on, of ten units each.
-func observations(from, n int) string {
+// benchLog is a service on a fresh SQLite store, seen through within, a firm that may observe what the benchmarks have, and the log that follows the
+// service.
+func benchLog(b *testing.B, within func(eng store.Engine) store.Engine) (*Service, firm.Firm, *ledger.Service, ed25519.PublicKey) {
+	b.Helper()
+	ctx := b.Context()
+	must := func(err error) {
+		b.Helper()
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	file, err := sqlite.Open(ctx, filepath.Join(b.TempDir(), "t.db"))
+	must(err)
+	b.Cleanup(func() { must(file.Close()) })
+	eng := within(file)
+	firms, err := firm.Open(ctx, eng, time.Now)
+	must(err)
+	f := firm.Firm{ID: "maker", Name: lang.ZhEn("酒厂", "Distillery"), Kind: firm.Producer, Prefixes: []string{"690123456"}}
+	must(firms.Put(ctx, f))
+	s, err := Open(ctx, Deps{Engine: eng, Firms: firms, Warnings: &fakeWarnings{}, Now: time.Now})
+	must(err)
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	must(err)
+	leases, err := store.OpenLeases(ctx, eng, "bench", time.Minute, time.Now)
+	must(err)
+	l, err := ledger.Open(ctx, ledger.Deps{Engine: eng, Keys: logKey{private}, Leases: leases, Name: "log.example", Rand: rand.Reader, Now: time.Now})
+	must(err)
+	must(l.Follow(s.EventLog()))
+	return s, f, l, public
+}
+
+// observations is a document of n events from a number on, of ten units each, and with more members, each followed by a comma.
+func observations(from, n int, more string) string {
 	var w strings.Builder
 	w.WriteString(`{"@context":["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"],"type":"EPCISDocument","schemaVersion":"2.0",
 "creationDate":"2026-03-01T00:00:00Z","epcisBody":{"eventList":[`)
@@ -72,7 +88,7 @@ func observations(from, n int) string {
 			w.WriteByte(',')
 		}
 		at := time.Date(2026, 1, 1, 0, 0, i, 0, time.UTC).Format(time.RFC3339)
-		fmt.Fprintf(&w, `{"type":"ObjectEvent","action":"OBSERVE","bizStep":"shipping","eventTime":"%s","eventTimeZoneOffset":"+00:00","epcList":[`, at)
+		fmt.Fprintf(&w, `{"type":"ObjectEvent","action":"OBSERVE","bizStep":"shipping","eventTime":"%s","eventTimeZoneOffset":"+00:00",%s"epcList":[`, at, more)
 		for u := range 10 {
 			if u > 0 {
 				w.WriteByte(',')

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -214,12 +215,31 @@ func baseAnswer(tag string) *trace.Answer {
 					Status: trace.ProvVerified, By: "yangpu-customs", Name: lang.ZhEn("洋浦海关", "Yangpu Customs"), Document: "640120261000012345", Date: "2026-01-29",
 				},
 			},
-			Sellers: []trace.FirmName{{ID: "f-2", Name: lang.ZhEn("海南椰湾免税品经营有限公司", "Hainan Coconut Bay Duty Free Co., Ltd.")}},
+			Sellers:   []trace.FirmName{{ID: "f-2", Name: lang.ZhEn("海南椰湾免税品经营有限公司", "Hainan Coconut Bay Duty Free Co., Ltd.")}},
+			Documents: documents(),
 		},
 		Chain: chainSteps(tag),
 		Scan: trace.ScanFacts{
 			Recorded: true, Count: 3, FirstAt: &first,
 			Places: []string{pick(tag, "三亚 椰湾国际免税城", "Coconut Bay Mall, Sanya"), pick(tag, "海口", "Haikou")},
+		},
+	}
+}
+
+// documents are one that an authority has verified, one that a firm claims and whose file is not public, and one that has expired.
+func documents() []trace.PaperView {
+	shop := trace.FirmName{ID: "f-2", Name: lang.ZhEn("海南椰湾免税品经营有限公司", "Hainan Coconut Bay Duty Free Co., Ltd.")}
+	hash := strings.Repeat("0e9d1c4f6ab3a6f3", 4)
+	return []trace.PaperView{
+		{
+			ID: "d1", Kind: trace.PaperInspection, Number: "460100126000123001", Issuer: "海口海关", Issued: "2026-01-29", State: trace.PaperVerified, Firm: shop,
+			Fact:  trace.Fact{Status: trace.ProvVerified, By: "haikou-customs", Name: lang.ZhEn("海口海关", "Haikou Customs"), Document: "460100126000123001", Date: "2026-02-01"},
+			Media: "application/pdf", Hash: hash, File: "/v1/products/08716200691239/documents/d1",
+		},
+		{ID: "d2", Kind: trace.PaperDeclaration, Issuer: "洋浦海关", From: "2026-01-01", State: trace.PaperUnverified, Fact: said("f-2"), Firm: shop, Media: "image/jpeg", Hash: hash},
+		{
+			ID: "d3", Kind: trace.PaperLab, Number: "A-1", Issuer: "Eurofins", From: "2025-01-01", Until: "2025-12-31", State: trace.PaperExpired, Fact: said("f-2"),
+			Firm: shop, Media: "image/png", Hash: hash, File: "/v1/products/08716200691239/documents/d3",
 		},
 	}
 }

@@ -234,6 +234,29 @@ func TestStepsShowMarksAndTimes(t *testing.T) {
 	}
 }
 
+// Documents say who stands behind them, whether they have expired, and where the file is if anybody may have it.
+func TestDocumentsOnThePage(t *testing.T) {
+	t.Parallel()
+	zh := papers(lang.ZhHans, "关于该批次", documents())
+	en := papers(lang.En, "About the lot", documents())
+	if zh[0].Kind != "检验检疫证明" || !strings.Contains(string(zh[0].Mark), "已核验") || !strings.Contains(zh[0].By, "海口海关") || zh[0].Link == "" || zh[0].Type != "PDF" {
+		t.Errorf("got %+v", zh[0])
+	}
+	if en[1].Kind != "Customs declaration" || !strings.Contains(string(zh[1].Mark), "企业") || en[1].By != "Hainan Coconut Bay Duty Free Co., Ltd." || en[1].Link != "" || zh[1].Valid != "2026年1月1日起" {
+		t.Errorf("got %+v, %q", en[1], zh[1].Valid)
+	}
+	if zh[2].Chip != "已过有效期" || en[2].Chip != "expired" || en[0].Chip != "" || zh[2].Valid != "2025年1月1日 至 2025年12月31日" {
+		t.Errorf("got %+v, %q", en[2], zh[2].Valid)
+	}
+	if v := validity(lang.En, "", "2026-12-31"); v != "until "+day(lang.En, "2026-12-31") {
+		t.Error(v)
+	}
+	page := render(t, func(b *bytes.Buffer) error { return newPages(t).RenderScan(b, lang.En, scene("ok", lang.En)) })
+	if strings.Count(page, "Download the file") != 2 || !strings.Contains(page, `href="/v1/products/08716200691239/documents/d1" download`) {
+		t.Error("the files are not linked")
+	}
+}
+
 // The page tells how many steps the log has, and links the proof of the last; nothing where the answer says nothing of the log.
 func TestTheLogOfTheSteps(t *testing.T) {
 	t.Parallel()

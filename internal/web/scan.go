@@ -29,6 +29,7 @@ type scanView struct {
 	Findings []findingView
 	Product  *cardView
 	Lot      *cardView
+	Papers   []paperView
 	About    spoken // description of the product
 	Chain    []stepView
 	HasChain bool
@@ -76,6 +77,21 @@ type stepView struct {
 	Mark           template.HTML
 	Missing, Wrong bool
 	Gap            bool // steps between the one before and this one are left out
+}
+
+// paperView is a document about the goods: of the lot first, then of the product.
+type paperView struct {
+	Kind   string
+	About  string // that it is about the lot, or the product
+	Mark   template.HTML
+	By     string
+	Chip   string // that it has expired
+	Issuer string
+	Number string
+	Valid  string
+	Hash   string
+	Link   string // of the file; "": it is not public
+	Type   string // of the file
 }
 
 // logView says how the steps stand in the transparency log.
@@ -139,7 +155,10 @@ func (p *Pages) RenderScan(w io.Writer, tag string, a *trace.Answer) error {
 		v.Title += " · " + v.Name.Text
 	}
 	if a.Lot != nil {
-		v.Lot = lotCard(tag, a.Lot)
+		v.Lot, v.Papers = lotCard(tag, a.Lot), papers(tag, words["paper.lot"].in(tag), a.Lot.Documents)
+	}
+	if a.Product != nil {
+		v.Papers = append(v.Papers, papers(tag, words["paper.product"].in(tag), a.Product.Documents)...)
 	}
 	return p.scan.write(w, tag, &v)
 }
@@ -338,6 +357,37 @@ func lotCard(tag string, l *trace.LotView) *cardView {
 		told(fact{Label: "inspection", Value: spoken{Text: clean(l.Inspection)}, Code: true}, l.Facts.Inspection, true),
 		{Label: "sellers", Value: sellers(tag, l.Sellers)},
 	})
+}
+
+func papers(tag, about string, docs []trace.PaperView) []paperView {
+	out := make([]paperView, 0, len(docs))
+	for i := range docs {
+		d := &docs[i]
+		v := paperView{
+			Kind: clean(d.Kind.Name().In(tag)), About: about, Mark: mark(tag, d.Fact.Status), By: whoSaid(tag, d.Fact, []trace.FirmName{d.Firm}),
+			Issuer: clean(d.Issuer), Number: clean(d.Number), Valid: validity(tag, d.From, d.Until), Hash: clean(d.Hash), Link: d.File, Type: fileTypes[d.Media],
+		}
+		if d.State == trace.PaperExpired {
+			v.Chip = words["paper.expired"].in(tag)
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+var fileTypes = map[string]string{"application/pdf": "PDF", "image/jpeg": "JPEG", "image/png": "PNG"}
+
+// validity is from when to when a document is good, as far as it says.
+func validity(tag, from, until string) string {
+	switch {
+	case from == "" && until == "":
+		return ""
+	case until == "":
+		return day(tag, from) + words["paper.from"].in(tag)
+	case from == "":
+		return words["paper.until"].in(tag) + day(tag, until)
+	}
+	return day(tag, from) + words["paper.to"].in(tag) + day(tag, until)
 }
 
 func categoryName(tag, code string) string {
