@@ -49,7 +49,13 @@ func (f *fakes) Ancestors(_ context.Context, start trace.Start, at time.Time, vi
 	}, f.note(func() { f.viewers = append(f.viewers, viewer) })
 }
 
-func (f *fakes) Contradictions(_ context.Context, _ gs1.Ref, tag, viewer string) (list []trace.Contradiction, more bool, err error) {
+func (f *fakes) Contradictions(_ context.Context, ref gs1.Ref, tag, viewer string) (list []trace.Contradiction, more bool, err error) {
+	if ref.Level() == gs1.Lot {
+		return []trace.Contradiction{{
+			Code: trace.ExpiryDiffers, Grade: trace.GradeDoubt, Text: lang.ZhEn("不同企业登记的保质期截止日期不一致。", "Firms record different expiry dates.").In(tag),
+			First: "jiangnan-tea", Second: "haikou-df", Says: []string{"2027-03-01", "2027-09-01"}, At: now,
+		}}, false, f.note(func() { f.viewers = append(f.viewers, viewer) })
+	}
 	text := lang.ZhEn("有两次零售记录，其中至少一次不是它，或漏报了退货。", "Two retail sales are recorded; one was not of this unit, or a return was not reported.")
 	return []trace.Contradiction{{
 		Code: trace.SoldTwice, Grade: trace.GradeSerious, Text: text.In(tag),

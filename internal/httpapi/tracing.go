@@ -81,6 +81,19 @@ func (s *server) GetContainerAncestors(ctx context.Context, req GetContainerAnce
 	return GetContainerAncestors200JSONResponse(*l), nil
 }
 
+// GetLotContradictions lists what cannot be in what was reported of a lot.
+func (s *server) GetLotContradictions(ctx context.Context, req GetLotContradictionsRequestObject) (GetLotContradictionsResponseObject, error) {
+	start, err := lotStart(req.Gtin, req.Lot)
+	if err != nil {
+		return nil, err
+	}
+	list, more, err := s.tenant(callFrom(ctx)).Graph.Contradictions(ctx, start.Ref, lang.Pick(req.Params.AcceptLanguage), viewer(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return GetLotContradictions200JSONResponse{Items: append([]trace.Contradiction{}, list...), More: more}, nil
+}
+
 // GetUnitContradictions lists what cannot be in what was reported of a unit.
 func (s *server) GetUnitContradictions(ctx context.Context, req GetUnitContradictionsRequestObject) (GetUnitContradictionsResponseObject, error) {
 	start, err := unitStart(req.Gtin, req.Serial)

@@ -10,7 +10,8 @@ func TestWhoseViewOfTheGraph(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, path := range []string{
-		"/v1/trace/6901234567892/L24A1/descendants", "/v1/trace/6901234567892/L24A1/ancestors", "/v1/trace/6901234567892/units/A1/descendants",
+		"/v1/trace/6901234567892/L24A1/descendants", "/v1/trace/6901234567892/L24A1/ancestors", "/v1/trace/6901234567892/L24A1/contradictions",
+		"/v1/trace/6901234567892/units/A1/descendants",
 		"/v1/trace/6901234567892/units/A1/ancestors", "/v1/trace/6901234567892/units/A1/contradictions",
 		"/v1/containers/106141412345678908/descendants", "/v1/containers/106141412345678908/ancestors",
 	} {

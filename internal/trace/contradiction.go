@@ -12,7 +12,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/lang"
 )
 
-// Contradictions in what was reported of one unit. Each is a statement about the records, and none about the goods: a clerk's slip makes
+// Contradictions in what was reported of one unit or lot. Each is a statement about the records, and none about the goods: a clerk's slip makes
 // most of them. What a shopper is told follows from sold_twice alone; the others are for officers and for the firms that can put
 // them right.
 const (
@@ -25,6 +25,14 @@ const (
 	UsedAfterExpiry       = "used_after_expiry"
 	UsedAfterRecall       = "used_after_recall"
 	MovedAfterEnd         = "moved_after_end"
+	UsedBeforeMade        = "used_before_made"
+	MadeTwice             = "made_twice"
+
+	// Of lots alone; see contradiction_lot.go.
+	ProducedDiffers     = "produced_differs"
+	ExpiryDiffers       = "expiry_differs"
+	MoreOutThanMade     = "more_out_than_made"
+	MoreShippedThanMade = "more_shipped_than_made"
 )
 
 // The grades of contradictions, by how hard they are to explain by a slip.
@@ -37,6 +45,8 @@ const (
 var contradictionGrades = map[string]string{
 	ReceivedBeforeShipped: GradeRecord, TwoContainers: GradeRecord, TwoPlaces: GradeDoubt, ImpossibleTravel: GradeDoubt, MovedAfterEnd: GradeDoubt,
 	UsedAfterExpiry: GradeSerious, UsedAfterRecall: GradeSerious, SoldTwice: GradeSerious, DutyFreeResold: GradeSerious,
+	UsedBeforeMade: GradeRecord, MadeTwice: GradeDoubt,
+	ProducedDiffers: GradeRecord, ExpiryDiffers: GradeDoubt, MoreOutThanMade: GradeDoubt, MoreShippedThanMade: GradeRecord,
 }
 
 var contradictionTexts = map[string]say{
@@ -48,6 +58,12 @@ var contradictionTexts = map[string]say{
 	UsedAfterExpiry:       {"过保质期后仍有售出或投料记录。", "It was sold or used after its expiry date."},
 	UsedAfterRecall:       {"召回发布后仍有售出或投料记录。", "It was sold or used after its recall was published."},
 	SoldTwice:             {"有两次零售记录，其中至少一次不是它，或漏报了退货。", "Two retail sales are recorded; one was not of this unit, or a return was not reported."},
+	UsedBeforeMade:        {"赋码投产之前已有流通记录，可能是录入有误。", "It was reported before it was made. One of the times may be wrong."},
+	MadeTwice:             {"有两次赋码投产记录。", "It was made twice, by what was reported."},
+	ProducedDiffers:       {"不同企业登记的生产日期不一致。", "Firms record different production dates."},
+	ExpiryDiffers:         {"不同企业登记的保质期截止日期不一致。", "Firms record different expiry dates."},
+	MoreOutThanMade:       {"售出、销毁与投料的数量多于投产数量，或漏报了退货。", "More was sold, destroyed or used than was made, or a return was not reported."},
+	MoreShippedThanMade:   {"发货数量多于该企业投产与收货的数量。", "A firm shipped more than it made and received."},
 	DutyFreeResold:        {"免税售出后又有售出记录，或漏报了退货。", "It was sold again after a duty-free sale, or a return was not reported."},
 }
 
@@ -56,8 +72,9 @@ type Contradiction struct {
 	Code   string    `json:"code"`
 	Grade  string    `json:"grade"`
 	Text   string    `json:"text"`
-	First  string    `json:"first"`            // event ID
-	Second string    `json:"second,omitempty"` // event ID
+	First  string    `json:"first"`            // event ID; the firm's, where two firms' records of a lot differ
+	Second string    `json:"second,omitempty"` // likewise
+	Says   []string  `json:"says,omitempty"`   // of two dates or amounts, what the first and the second say
 	At     time.Time `json:"at"`               // of the later one
 	firms  []string
 }
@@ -92,7 +109,8 @@ type conflicts struct {
 	out  []Contradiction
 
 	placed, sale, ended, packed, received *fact
-	shipped                               bool // by whom it was last, since it came there
+	early, made                           *fact // the first that tells of it otherwise; what made it
+	shipped                               bool  // by whom it was last, since it came there
 	holder                                *fact
 }
 
@@ -109,10 +127,28 @@ func (k *conflicts) found(code string, a, b *fact) {
 }
 
 func (k *conflicts) next(f *fact) {
+	k.birth(f)
 	k.places(f)
 	k.life(f)
 	k.containers(f)
 	k.transport(f)
+}
+
+// birth: it is made once, and nothing is told of it before. A label or chip may be written before there are goods.
+func (k *conflicts) birth(f *fact) {
+	role := f.role(k.node)
+	switch {
+	case role == roleOutput || role == roleSubject && f.Action == string(epcis.Add) && f.Step == "commissioning":
+		if k.made != nil && f.Time.Sub(k.made.Time) > sameTime {
+			k.found(MadeTwice, k.made, f)
+		}
+		if k.made == nil && k.early != nil && k.early.Time.Before(f.Time) {
+			k.found(UsedBeforeMade, k.early, f)
+		}
+		k.made = cmp.Or(k.made, f)
+	case role != "" && k.early == nil && f.Step != "encoding":
+		k.early = f
+	}
 }
 
 // places: one unit is in one place.
@@ -213,30 +249,20 @@ func (k *conflicts) transport(f *fact) {
 // maxContradictions bounds one answer.
 const maxContradictions = 100
 
-// Contradictions lists what cannot be in what was reported of a unit, in the order of event times, at most 100; more says that there are
-// more. For a firm (viewer not ""), those in which it or its direct partners said everything; NotFound for a firm that took no part.
+// Contradictions lists what cannot be in what was reported of a unit or a lot, in the order of times, at most 100; more says that there are
+// more. For a firm (viewer not ""), those of a unit in which it or its direct partners said everything, and those of a lot that rest on what it said itself;
+// NotFound for a firm that took no part.
 func (s *Service) Contradictions(ctx context.Context, ref gs1.Ref, tag, viewer string) (list []Contradiction, more bool, err error) {
 	if err := (Start{Ref: ref}).valid(); err != nil {
 		return nil, false, err
 	}
-	ref = identity(ref)
-	w := newWalk(s, &chain{}, ref)
-	if err := w.run(ctx, node(ref)); err != nil {
-		return nil, false, err
+	if ref = identity(ref); ref.Level() == gs1.Lot {
+		list, more, err = s.lotContradictions(ctx, ref, viewer)
+	} else {
+		list, err = s.unitContradictions(ctx, ref, viewer)
 	}
-	c, err := s.circumstances(ctx, ref, w.facts)
 	if err != nil {
 		return nil, false, err
-	}
-	list = contradictions(node(ref), w.facts, c)
-	if viewer != "" {
-		counts, err := s.dealingOf(ctx, viewer)
-		if err != nil {
-			return nil, false, err
-		}
-		if list, err = seenBy(viewer, w.facts, list, counts(node(ref))); err != nil {
-			return nil, false, err
-		}
 	}
 	for i := range list {
 		list[i].Text = contradictionTexts[list[i].Code].in(tag)
@@ -244,7 +270,27 @@ func (s *Service) Contradictions(ctx context.Context, ref gs1.Ref, tag, viewer s
 	if len(list) > maxContradictions {
 		return list[:maxContradictions], true, nil
 	}
-	return list, false, nil
+	return list, more, nil
+}
+
+func (s *Service) unitContradictions(ctx context.Context, ref gs1.Ref, viewer string) ([]Contradiction, error) {
+	w := newWalk(s, &chain{}, ref)
+	if err := w.run(ctx, node(ref)); err != nil {
+		return nil, err
+	}
+	c, err := s.circumstances(ctx, ref, w.facts)
+	if err != nil {
+		return nil, err
+	}
+	list := contradictions(node(ref), w.facts, c)
+	if viewer == "" {
+		return list, nil
+	}
+	counts, err := s.dealingOf(ctx, viewer)
+	if err != nil {
+		return nil, err
+	}
+	return seenBy(viewer, w.facts, list, counts(node(ref)))
 }
 
 func (s *Service) circumstances(ctx context.Context, ref gs1.Ref, facts []fact) (circumstances, error) {

@@ -145,20 +145,15 @@ func (s *Service) Product(ctx context.Context, g gs1.GTIN) (*ProductView, error)
 
 // Lot gives the public view of a lot. NotFound.
 func (s *Service) Lot(ctx context.Context, g gs1.GTIN, lot string) (*LotView, error) {
-	page, err := s.lots.Find(ctx, store.Query{Index: byLot, Eq: store.K(string(g), lot), Limit: maxFirms})
+	records, firms, err := s.lotRecords(ctx, g, lot)
 	if err != nil {
 		return nil, err
 	}
-	if len(page.Items) == 0 {
+	if len(records) == 0 {
 		return nil, errNoLot(g, lot)
 	}
-	firms, err := firmsOf(ctx, s, page.Items, func(l Lot) string { return l.Firm })
-	if err != nil {
-		return nil, err
-	}
-	byAuthority(page.Items, firms, g, func(l Lot) string { return l.Firm })
 	v := &LotView{GTIN: string(g), Lot: lot, Facts: LotFacts{missing, missing, missing, missing, missing}}
-	for _, d := range page.Items {
+	for _, d := range records {
 		l := d.V
 		by := toldBy(l.Firm, firms[l.Firm], g, l.Updated)
 		take(&v.Facts.Produced, l.Produced != "", by)
