@@ -102,6 +102,7 @@ func (a *app) work(ctx context.Context, server *fiber.App, guard *httpapi.Guard,
 		a.warnings.Matcher().Run, a.warnings.Run, alerts.Run, sync.Run, a.trace.RunRecovery, a.sandboxes.RunRecovery, a.approvals.Run, a.access.Run, a.bodies.Run, a.jobs.Run, a.sweep, guard.Run, a.ledger.Run, holders.Run,
 		func(ctx context.Context) error { return a.box.Run(ctx, a.log) },
 		func(ctx context.Context) error { return a.trace.RunFlow(ctx, a.leases) },
+		func(ctx context.Context) error { return a.cold.Run(ctx, a.leases, a.trace.ColdGraph()) },
 	} {
 		g.Go(func() error { return run(ctx) })
 	}
@@ -152,7 +153,7 @@ func (a *app) server(ctx context.Context, publicURL string, guard *httpapi.Guard
 			Authenticator: a.access, Sessions: a.access, CSRF: a.access, Account: a.access, Credentials: a.access, Enrolments: a.access,
 			Operators: a.access, Provider: provider, Identities: a.access, Keys: a.access, Invitations: a.access,
 			Authorities: a.bodies, Bodies: a.bodies, Firms: a.firms, Registry: a.firms,
-			Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace, Events: a.trace, Links: a.trace, Documents: a.trace, Graph: a.trace, Jobs: a.jobs,
+			Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace, Events: a.trace, Links: a.trace, Documents: a.trace, Cold: a.cold, Graph: a.trace, Jobs: a.jobs,
 			Sandbox: a.sandbox,
 			Desk:    a.warnings, Press: press.NewDesk(a.warnings, a.approvals), Approvals: a.approvals, Warnings: a.warnings, Notices: a.notices,
 			Finder: finder, Devices: a.consumers, DeviceData: a.consumers, Holdings: a.consumers, Inbox: alerts,

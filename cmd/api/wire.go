@@ -25,6 +25,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/bulk"
 	"github.com/haisu-trace/haisu/internal/casefile"
 	"github.com/haisu-trace/haisu/internal/clock"
+	"github.com/haisu-trace/haisu/internal/coldchain"
 	"github.com/haisu-trace/haisu/internal/consumer"
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/httpapi"
@@ -69,6 +70,7 @@ type app struct {
 	notices   *notice.Service
 	consumers *consumer.Service
 	trace     *trace.Service
+	cold      *coldchain.Service
 	imports   *bulk.Service
 	ledger    *ledger.Service
 	cases     *casefile.Service
@@ -138,8 +140,11 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	if a.ledger, err = a.openLedger(ctx); err != nil {
 		return nil, err
 	}
+	if a.cold, err = coldchain.Open(ctx, coldchain.Deps{Engine: a.engine, Now: time.Now, Log: log}); err != nil {
+		return nil, err
+	}
 	world := trace.Deps{
-		Engine: a.engine, Firms: a.firms, Warnings: a.warnings.Matcher(), Notices: a.notices, Exposures: a.consumers, Leaves: a.ledger,
+		Engine: a.engine, Firms: a.firms, Warnings: a.warnings.Matcher(), Notices: a.notices, Exposures: a.consumers, Leaves: a.ledger, Cold: a.cold,
 		Hasher: a.box, Sealer: a.box, Blobs: a.blobs, Jobs: a.jobs, Log: log, Now: time.Now,
 	}
 	if a.trace, err = trace.Open(ctx, world); err != nil {

@@ -41,7 +41,7 @@ type Scope string
 const (
 	ScopeCatalogue Scope = "catalogue" // products, lots, codes of other schemes
 	ScopeCodes     Scope = "codes"     // issuing serial numbers
-	ScopeCapture   Scope = "capture"   // trace events, and reading those that concern the firm
+	ScopeCapture   Scope = "capture"   // trace events and readings, and reading those that concern the firm
 	ScopeKeys      Scope = "keys"      // the firm's own keys: listing, rotating, ending them
 )
 
@@ -64,6 +64,9 @@ const (
 	DocumentFile   Action = "document.file"   // the files, which may name persons
 	DocumentDecide Action = "document.decide" // verifying and refusing them
 	ImportSelf     Action = "import.self"     // spreadsheets, each kind as far as the key's scopes reach
+	LimitsWrite    Action = "limits.write"    // what a product bears on its way
+	SensorsSelf    Action = "sensors.self"    // a firm's loggers, what they were with and what they measured
+	ExcursionsRead Action = "excursions.read" // when goods were outside of their limits
 	CodesIssue     Action = "codes.issue"
 	CodesRead      Action = "codes.read"
 	CodesPrint     Action = "codes.print" // what labels are printed from
@@ -128,6 +131,9 @@ var Table = []Rule{
 	{Action: FilerSelf, Doc: "follow, export and withdraw one's own case", Filer: true},
 	{Action: SessionSelf, Doc: "one's own sessions and second factor", Roles: Roles, Trace: Writes},
 	{Action: CatalogueWrite, Doc: "describe products, lots and codes of other schemes", Scope: ScopeCatalogue, Narrowed: true},
+	{Action: LimitsWrite, Doc: "set the limits of products", Scope: ScopeCatalogue, Roles: []Role{Officer, Publisher}, Narrowed: true, Trace: Writes},
+	{Action: SensorsSelf, Doc: "report what loggers measured and what they were with, and read it back", Scope: ScopeCapture, Narrowed: true},
+	{Action: ExcursionsRead, Doc: "list excursions: officers all, firms their own", Scope: ScopeCapture, Roles: []Role{Viewer, Officer, Publisher}},
 	{Action: DocumentWrite, Doc: "hand in and withdraw documents about goods", Scope: ScopeCatalogue, Narrowed: true, Trace: Writes},
 	{Action: DocumentRead, Doc: "read what is said of documents: firms of their own", Scope: ScopeCatalogue, Roles: []Role{Viewer, Officer, Publisher}, Narrowed: true},
 	{

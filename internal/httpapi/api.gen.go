@@ -15,6 +15,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/access"
 	"github.com/haisu-trace/haisu/internal/casefile"
 	"github.com/haisu-trace/haisu/internal/casefile/deadline"
+	"github.com/haisu-trace/haisu/internal/coldchain"
 	"github.com/haisu-trace/haisu/internal/consumer"
 	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/lang"
@@ -975,6 +976,30 @@ func (e Provenance) Valid() bool {
 	}
 }
 
+// Defines values for ReadingUom.
+const (
+	ReadingUomCEL ReadingUom = "CEL"
+	ReadingUomFAH ReadingUom = "FAH"
+	ReadingUomKEL ReadingUom = "KEL"
+	ReadingUomP1  ReadingUom = "P1"
+)
+
+// Valid indicates whether the value is a known member of the ReadingUom enum.
+func (e ReadingUom) Valid() bool {
+	switch e {
+	case ReadingUomCEL:
+		return true
+	case ReadingUomFAH:
+		return true
+	case ReadingUomKEL:
+		return true
+	case ReadingUomP1:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Stage.
 const (
 	StageMarket Stage = "market"
@@ -1738,6 +1763,53 @@ type EnrolmentInput struct {
 // Example: "draft-1"
 type EntityTag = string
 
+// Excursion defines model for Excursion.
+type Excursion struct {
+	AllowedMinutes int `json:"allowed_minutes"`
+
+	// Firm A firm.
+	//
+	// Example: cdf-haikou
+	Firm FirmId    `json:"firm"`
+	From time.Time `json:"from"`
+
+	// Gtin A product number. Written with 14 digits.
+	//
+	// Example: 06901234567892
+	Gtin Gtin `json:"gtin"`
+
+	// Limit The limit that it passed.
+	Limit float64 `json:"limit"`
+
+	// LimitsBy Who set it: a firm, or an authority.
+	LimitsBy string `json:"limits_by"`
+
+	// Logger A logger's name, the firm's own or a URI: visible ASCII characters.
+	Logger  LoggerName `json:"logger"`
+	Minutes int        `json:"minutes"`
+
+	// Ongoing No reading has come since.
+	Ongoing bool `json:"ongoing,omitempty,omitzero"`
+
+	// Peak The value farthest outside.
+	Peak float64 `json:"peak"`
+
+	// Quantity Temperatures are in °C, relative humidity in percent.
+	Quantity Quantity `json:"quantity"`
+
+	// Thing What the logger was with.
+	Thing string    `json:"thing"`
+	To    time.Time `json:"to"`
+}
+
+// ExcursionList defines model for ExcursionList.
+type ExcursionList struct {
+	Items []Excursion `json:"items"`
+
+	// Next An opaque position in a list.
+	Next Cursor `json:"next,omitempty,omitzero"`
+}
+
 // ExportCursor An opaque position in an export.
 type ExportCursor = string
 
@@ -2465,6 +2537,30 @@ type LedgerSealed struct {
 // Level The grade of a warning, worst first: 红色 Ⅰ, 橙色 Ⅱ, 黄色 Ⅲ, 蓝色 Ⅳ.
 type Level = warning.Level
 
+// LimitRange Both ends are allowed values. One may be left out.
+type LimitRange struct {
+	Max float64 `json:"max,omitempty,omitzero"`
+	Min float64 `json:"min,omitempty,omitzero"`
+}
+
+// LimitRules defines model for LimitRules.
+type LimitRules = coldchain.Rules
+
+// LimitSet defines model for LimitSet.
+type LimitSet struct {
+	// By The firm, or the authority.
+	By               string `json:"by"`
+	ExcursionMinutes int    `json:"excursion_minutes"`
+	GapMinutes       int    `json:"gap_minutes"`
+
+	// Humidity Both ends are allowed values. One may be left out.
+	Humidity LimitRange `json:"humidity,omitempty,omitzero"`
+
+	// Temperature Both ends are allowed values. One may be left out.
+	Temperature LimitRange `json:"temperature,omitempty,omitzero"`
+	Updated     time.Time  `json:"updated"`
+}
+
 // Lineage What something was made of, the nearest first.
 type Lineage = trace.Lineage
 
@@ -2500,6 +2596,9 @@ type LinkType = string
 type LinksInput struct {
 	Links []ResolverLink `json:"links"`
 }
+
+// LoggerName A logger's name, the firm's own or a URI: visible ASCII characters.
+type LoggerName = string
 
 // Login An operator's log-in name.
 //
@@ -2767,6 +2866,9 @@ type ProductInput struct {
 	Origin Country `json:"origin,omitempty,omitzero"`
 }
 
+// ProductLimits defines model for ProductLimits.
+type ProductLimits = coldchain.Limits
+
 // ProductRecord One firm's record of a product.
 type ProductRecord = trace.Product
 
@@ -2795,6 +2897,39 @@ type PushTokenInput struct {
 	// Token The token of the push service; empty to get no push messages.
 	Token string `json:"token"`
 }
+
+// Quantity Temperatures are in °C, relative humidity in percent.
+type Quantity = coldchain.Quantity
+
+// Reading defines model for Reading.
+type Reading struct {
+	// Logger A logger's name, the firm's own or a URI: visible ASCII characters.
+	Logger LoggerName `json:"logger"`
+
+	// Quantity Temperatures are in °C, relative humidity in percent.
+	Quantity Quantity `json:"quantity"`
+
+	// Time By the logger's clock: from 2000 on, at most two minutes in the future.
+	Time time.Time `json:"time"`
+
+	// Uom UN/CEFACT recommendation 20: degrees Celsius, Fahrenheit, kelvin, percent.
+	Uom   ReadingUom `json:"uom"`
+	Value float64    `json:"value"`
+}
+
+// ReadingUom UN/CEFACT recommendation 20: degrees Celsius, Fahrenheit, kelvin, percent.
+type ReadingUom string
+
+// ReadingBatch defines model for ReadingBatch.
+type ReadingBatch struct {
+	Readings []Reading `json:"readings"`
+}
+
+// ReadingPointer A JSON Pointer (RFC 6901) into the batch.
+type ReadingPointer = string
+
+// ReadingsTaken defines model for ReadingsTaken.
+type ReadingsTaken = coldchain.Taken
 
 // Receipt What to keep of a complaint that was filed. 投诉回执。
 type Receipt = casefile.Receipt
@@ -2848,6 +2983,57 @@ type Self struct {
 
 	// Operator An operator in a session.
 	Operator Operator `json:"operator"`
+}
+
+// SensorBinding defines model for SensorBinding.
+type SensorBinding struct {
+	// Event The trace event that says so.
+	Event string    `json:"event,omitempty,omitzero"`
+	From  time.Time `json:"from"`
+
+	// Logger A logger's name, the firm's own or a URI: visible ASCII characters.
+	Logger LoggerName `json:"logger"`
+
+	// Thing The canonical identifier.
+	Thing string    `json:"thing"`
+	To    time.Time `json:"to,omitempty,omitzero"`
+
+	// Vouched The firm may speak for the thing.
+	Vouched bool `json:"vouched"`
+
+	// Withdrawn That event was declared an error.
+	Withdrawn bool `json:"withdrawn,omitempty,omitzero"`
+}
+
+// SensorBindingInput defines model for SensorBindingInput.
+type SensorBindingInput struct {
+	From time.Time `json:"from"`
+
+	// Logger A logger's name, the firm's own or a URI: visible ASCII characters.
+	Logger LoggerName `json:"logger"`
+
+	// Thing A logistic unit, an asset, a lot or a unit, as EPC URN or GS1 Digital Link.
+	Thing string    `json:"thing"`
+	To    time.Time `json:"to,omitempty,omitzero"`
+}
+
+// SensorBindingList defines model for SensorBindingList.
+type SensorBindingList struct {
+	Items []SensorBinding `json:"items"`
+
+	// Next An opaque position in a list.
+	Next Cursor `json:"next,omitempty,omitzero"`
+}
+
+// SensorWindow defines model for SensorWindow.
+type SensorWindow = coldchain.Window
+
+// SensorWindowList defines model for SensorWindowList.
+type SensorWindowList struct {
+	Items []SensorWindow `json:"items"`
+
+	// Next An opaque position in a list.
+	Next Cursor `json:"next,omitempty,omitzero"`
 }
 
 // Serial A serial number, in the characters of GS1 (AI 21). Case matters.
@@ -3753,6 +3939,18 @@ type ListPublicDocumentsParams struct {
 	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
 }
 
+// GetProductLimitsParams defines parameters for GetProductLimits.
+type GetProductLimitsParams struct {
+	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
+// PutProductLimitsParams defines parameters for PutProductLimits.
+type PutProductLimitsParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
 // GetLinksParams defines parameters for GetLinks.
 type GetLinksParams struct {
 	// Lot A lot (GS1 AI 10).
@@ -3784,6 +3982,42 @@ type GetLotParams struct {
 type IssueCodesParams struct {
 	// IdempotencyKey A value that the client makes at random for one intended request and sends again with every repetition of it.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListSensorBindingsParams defines parameters for ListSensorBindings.
+type ListSensorBindingsParams struct {
+	// Logger A logger's name.
+	Logger LoggerName `form:"logger,omitempty" json:"logger,omitempty,omitzero"`
+
+	// Limit How many items a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListExcursionsParams defines parameters for ListExcursions.
+type ListExcursionsParams struct {
+	// Gtin A product.
+	Gtin Gtin `form:"gtin,omitempty" json:"gtin,omitempty,omitzero"`
+
+	// Limit How many items a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListSensorWindowsParams defines parameters for ListSensorWindows.
+type ListSensorWindowsParams struct {
+	// Logger A logger's name.
+	Logger LoggerName `form:"logger" json:"logger"`
+
+	// Limit How many items a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
 // DeleteSessionParams defines parameters for DeleteSession.
@@ -3996,6 +4230,9 @@ type ChangeOperatorJSONRequestBody = OperatorInput
 // PutProductJSONRequestBody defines body for PutProduct for application/json ContentType.
 type PutProductJSONRequestBody = ProductInput
 
+// PutProductLimitsJSONRequestBody defines body for PutProductLimits for application/json ContentType.
+type PutProductLimitsJSONRequestBody = LimitRules
+
 // PutLinksJSONRequestBody defines body for PutLinks for application/json ContentType.
 type PutLinksJSONRequestBody = LinksInput
 
@@ -4007,6 +4244,12 @@ type IssueCodesJSONRequestBody = IssueCodesInput
 
 // PutForeignCodesJSONRequestBody defines body for PutForeignCodes for application/json ContentType.
 type PutForeignCodesJSONRequestBody = ForeignCodesInput
+
+// PutSensorBindingJSONRequestBody defines body for PutSensorBinding for application/json ContentType.
+type PutSensorBindingJSONRequestBody = SensorBindingInput
+
+// TakeReadingsJSONRequestBody defines body for TakeReadings for application/json ContentType.
+type TakeReadingsJSONRequestBody = ReadingBatch
 
 // CreateSessionJSONRequestBody defines body for CreateSession for application/json ContentType.
 type CreateSessionJSONRequestBody = SessionInput
@@ -4271,6 +4514,12 @@ type ServerInterface interface {
 	// ListPublicDocuments List the documents about goods
 	// (GET /v1/products/{gtin}/documents)
 	ListPublicDocuments(c *fiber.Ctx, gtin GtinPath, params ListPublicDocumentsParams) error
+	// GetProductLimits Read the limits of a product
+	// (GET /v1/products/{gtin}/limits)
+	GetProductLimits(c *fiber.Ctx, gtin GtinPath, params GetProductLimitsParams) error
+	// PutProductLimits Set the limits of a product
+	// (PUT /v1/products/{gtin}/limits)
+	PutProductLimits(c *fiber.Ctx, gtin GtinPath, params PutProductLimitsParams) error
 	// GetLinks List the links of goods
 	// (GET /v1/products/{gtin}/links)
 	GetLinks(c *fiber.Ctx, gtin GtinPath, params GetLinksParams) error
@@ -4289,6 +4538,21 @@ type ServerInterface interface {
 	// PutForeignCodes Tie codes of other schemes to a lot
 	// (PUT /v1/products/{gtin}/lots/{lot}/foreign-codes)
 	PutForeignCodes(c *fiber.Ctx, gtin GtinPath, lot LotPath) error
+	// ListSensorBindings Read what loggers were with
+	// (GET /v1/sensors/bindings)
+	ListSensorBindings(c *fiber.Ctx, params ListSensorBindingsParams) error
+	// PutSensorBinding Say what a logger is with
+	// (PUT /v1/sensors/bindings)
+	PutSensorBinding(c *fiber.Ctx) error
+	// ListExcursions List excursions
+	// (GET /v1/sensors/excursions)
+	ListExcursions(c *fiber.Ctx, params ListExcursionsParams) error
+	// TakeReadings Report what loggers measured
+	// (POST /v1/sensors/readings)
+	TakeReadings(c *fiber.Ctx) error
+	// ListSensorWindows Read what a logger reported, by day
+	// (GET /v1/sensors/windows)
+	ListSensorWindows(c *fiber.Ctx, params ListSensorWindowsParams) error
 	// CreateSession Log in
 	// (POST /v1/sessions)
 	CreateSession(c *fiber.Ctx) error
@@ -8073,6 +8337,108 @@ func (siw *ServerInterfaceWrapper) ListPublicDocuments(c *fiber.Ctx) error {
 	return handler(c)
 }
 
+// GetProductLimits operation middleware
+func (siw *ServerInterfaceWrapper) GetProductLimits(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetProductLimitsParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName If-None-Match, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err).Error())
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetProductLimits(c, gtin, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// PutProductLimits operation middleware
+func (siw *ServerInterfaceWrapper) PutProductLimits(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "gtin" -------------
+	var gtin GtinPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gtin", c.Params("gtin"), &gtin, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutProductLimitsParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.PutProductLimits(c, gtin, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // GetLinks operation middleware
 func (siw *ServerInterfaceWrapper) GetLinks(c *fiber.Ctx) error {
 
@@ -8375,6 +8741,195 @@ func (siw *ServerInterfaceWrapper) PutForeignCodes(c *fiber.Ctx) error {
 
 	handler := func(c *fiber.Ctx) error {
 		return siw.Handler.PutForeignCodes(c, gtin, lot)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ListSensorBindings operation middleware
+func (siw *ServerInterfaceWrapper) ListSensorBindings(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSensorBindingsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "logger" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "logger", query, &params.Logger, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter logger: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter limit: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter cursor: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListSensorBindings(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// PutSensorBinding operation middleware
+func (siw *ServerInterfaceWrapper) PutSensorBinding(c *fiber.Ctx) error {
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.PutSensorBinding(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ListExcursions operation middleware
+func (siw *ServerInterfaceWrapper) ListExcursions(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListExcursionsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "gtin" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "gtin", query, &params.Gtin, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter limit: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter cursor: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListExcursions(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// TakeReadings operation middleware
+func (siw *ServerInterfaceWrapper) TakeReadings(c *fiber.Ctx) error {
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.TakeReadings(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ListSensorWindows operation middleware
+func (siw *ServerInterfaceWrapper) ListSensorWindows(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSensorWindowsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Required query parameter "logger" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "logger", query, &params.Logger, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter logger: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter limit: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter cursor: %w", err).Error())
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListSensorWindows(c, params)
 	}
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -9570,6 +10125,10 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 
 	router.Get(options.BaseURL+"/v1/products/:gtin/documents", wrapper.ListPublicDocuments)
 
+	router.Get(options.BaseURL+"/v1/products/:gtin/limits", wrapper.GetProductLimits)
+
+	router.Put(options.BaseURL+"/v1/products/:gtin/limits", wrapper.PutProductLimits)
+
 	router.Get(options.BaseURL+"/v1/products/:gtin/links", wrapper.GetLinks)
 
 	router.Put(options.BaseURL+"/v1/products/:gtin/links", wrapper.PutLinks)
@@ -9581,6 +10140,16 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 	router.Post(options.BaseURL+"/v1/products/:gtin/lots/:lot/codes", wrapper.IssueCodes)
 
 	router.Put(options.BaseURL+"/v1/products/:gtin/lots/:lot/foreign-codes", wrapper.PutForeignCodes)
+
+	router.Get(options.BaseURL+"/v1/sensors/bindings", wrapper.ListSensorBindings)
+
+	router.Put(options.BaseURL+"/v1/sensors/bindings", wrapper.PutSensorBinding)
+
+	router.Get(options.BaseURL+"/v1/sensors/excursions", wrapper.ListExcursions)
+
+	router.Post(options.BaseURL+"/v1/sensors/readings", wrapper.TakeReadings)
+
+	router.Get(options.BaseURL+"/v1/sensors/windows", wrapper.ListSensorWindows)
 
 	router.Post(options.BaseURL+"/v1/sessions", wrapper.CreateSession)
 
@@ -11143,6 +11712,43 @@ func (response ListPublicDocuments200JSONResponse) VisitListPublicDocumentsRespo
 	return ctx.JSON(&response)
 }
 
+type GetProductLimitsRequestObject struct {
+	Gtin   GtinPath `json:"gtin"`
+	Params GetProductLimitsParams
+}
+
+type GetProductLimitsResponseObject interface {
+	VisitGetProductLimitsResponse(ctx *fiber.Ctx) error
+}
+
+type GetProductLimits200JSONResponse ProductLimits
+
+func (response GetProductLimits200JSONResponse) VisitGetProductLimitsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type PutProductLimitsRequestObject struct {
+	Gtin   GtinPath `json:"gtin"`
+	Params PutProductLimitsParams
+	Body   *PutProductLimitsJSONRequestBody
+}
+
+type PutProductLimitsResponseObject interface {
+	VisitPutProductLimitsResponse(ctx *fiber.Ctx) error
+}
+
+type PutProductLimits200JSONResponse ProductLimits
+
+func (response PutProductLimits200JSONResponse) VisitPutProductLimitsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
 type GetLinksRequestObject struct {
 	Gtin   GtinPath `json:"gtin"`
 	Params GetLinksParams
@@ -11277,6 +11883,91 @@ type PutForeignCodesResponseObject interface {
 type PutForeignCodes200JSONResponse ForeignCodesResult
 
 func (response PutForeignCodes200JSONResponse) VisitPutForeignCodesResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ListSensorBindingsRequestObject struct {
+	Params ListSensorBindingsParams
+}
+
+type ListSensorBindingsResponseObject interface {
+	VisitListSensorBindingsResponse(ctx *fiber.Ctx) error
+}
+
+type ListSensorBindings200JSONResponse SensorBindingList
+
+func (response ListSensorBindings200JSONResponse) VisitListSensorBindingsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type PutSensorBindingRequestObject struct {
+	Body *PutSensorBindingJSONRequestBody
+}
+
+type PutSensorBindingResponseObject interface {
+	VisitPutSensorBindingResponse(ctx *fiber.Ctx) error
+}
+
+type PutSensorBinding200JSONResponse SensorBinding
+
+func (response PutSensorBinding200JSONResponse) VisitPutSensorBindingResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ListExcursionsRequestObject struct {
+	Params ListExcursionsParams
+}
+
+type ListExcursionsResponseObject interface {
+	VisitListExcursionsResponse(ctx *fiber.Ctx) error
+}
+
+type ListExcursions200JSONResponse ExcursionList
+
+func (response ListExcursions200JSONResponse) VisitListExcursionsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type TakeReadingsRequestObject struct {
+	Body *TakeReadingsJSONRequestBody
+}
+
+type TakeReadingsResponseObject interface {
+	VisitTakeReadingsResponse(ctx *fiber.Ctx) error
+}
+
+type TakeReadings200JSONResponse ReadingsTaken
+
+func (response TakeReadings200JSONResponse) VisitTakeReadingsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ListSensorWindowsRequestObject struct {
+	Params ListSensorWindowsParams
+}
+
+type ListSensorWindowsResponseObject interface {
+	VisitListSensorWindowsResponse(ctx *fiber.Ctx) error
+}
+
+type ListSensorWindows200JSONResponse SensorWindowList
+
+func (response ListSensorWindows200JSONResponse) VisitListSensorWindowsResponse(ctx *fiber.Ctx) error {
 	ctx.Response().Header.Set("Content-Type", "application/json")
 	ctx.Status(200)
 
@@ -11880,6 +12571,12 @@ type StrictServerInterface interface {
 	// ListPublicDocuments List the documents about goods
 	// (GET /v1/products/{gtin}/documents)
 	ListPublicDocuments(ctx context.Context, request ListPublicDocumentsRequestObject) (ListPublicDocumentsResponseObject, error)
+	// GetProductLimits Read the limits of a product
+	// (GET /v1/products/{gtin}/limits)
+	GetProductLimits(ctx context.Context, request GetProductLimitsRequestObject) (GetProductLimitsResponseObject, error)
+	// PutProductLimits Set the limits of a product
+	// (PUT /v1/products/{gtin}/limits)
+	PutProductLimits(ctx context.Context, request PutProductLimitsRequestObject) (PutProductLimitsResponseObject, error)
 	// GetLinks List the links of goods
 	// (GET /v1/products/{gtin}/links)
 	GetLinks(ctx context.Context, request GetLinksRequestObject) (GetLinksResponseObject, error)
@@ -11898,6 +12595,21 @@ type StrictServerInterface interface {
 	// PutForeignCodes Tie codes of other schemes to a lot
 	// (PUT /v1/products/{gtin}/lots/{lot}/foreign-codes)
 	PutForeignCodes(ctx context.Context, request PutForeignCodesRequestObject) (PutForeignCodesResponseObject, error)
+	// ListSensorBindings Read what loggers were with
+	// (GET /v1/sensors/bindings)
+	ListSensorBindings(ctx context.Context, request ListSensorBindingsRequestObject) (ListSensorBindingsResponseObject, error)
+	// PutSensorBinding Say what a logger is with
+	// (PUT /v1/sensors/bindings)
+	PutSensorBinding(ctx context.Context, request PutSensorBindingRequestObject) (PutSensorBindingResponseObject, error)
+	// ListExcursions List excursions
+	// (GET /v1/sensors/excursions)
+	ListExcursions(ctx context.Context, request ListExcursionsRequestObject) (ListExcursionsResponseObject, error)
+	// TakeReadings Report what loggers measured
+	// (POST /v1/sensors/readings)
+	TakeReadings(ctx context.Context, request TakeReadingsRequestObject) (TakeReadingsResponseObject, error)
+	// ListSensorWindows Read what a logger reported, by day
+	// (GET /v1/sensors/windows)
+	ListSensorWindows(ctx context.Context, request ListSensorWindowsRequestObject) (ListSensorWindowsResponseObject, error)
 	// CreateSession Log in
 	// (POST /v1/sessions)
 	CreateSession(ctx context.Context, request CreateSessionRequestObject) (CreateSessionResponseObject, error)
@@ -14471,6 +15183,76 @@ func (sh *strictHandler) ListPublicDocuments(ctx *fiber.Ctx, gtin GtinPath, para
 	return nil
 }
 
+// GetProductLimits operation middleware
+func (sh *strictHandler) GetProductLimits(ctx *fiber.Ctx, gtin GtinPath, params GetProductLimitsParams) error {
+	var request GetProductLimitsRequestObject
+
+	request.Gtin = gtin
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetProductLimits(ctx.UserContext(), request.(GetProductLimitsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetProductLimits")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetProductLimitsResponseObject); ok {
+		if err := validResponse.VisitGetProductLimitsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PutProductLimits operation middleware
+func (sh *strictHandler) PutProductLimits(ctx *fiber.Ctx, gtin GtinPath, params PutProductLimitsParams) error {
+	var request PutProductLimitsRequestObject
+
+	request.Gtin = gtin
+	request.Params = params
+
+	var body PutProductLimitsJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.PutProductLimits(ctx.UserContext(), request.(PutProductLimitsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutProductLimits")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PutProductLimitsResponseObject); ok {
+		if err := validResponse.VisitPutProductLimitsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetLinks operation middleware
 func (sh *strictHandler) GetLinks(ctx *fiber.Ctx, gtin GtinPath, params GetLinksParams) error {
 	var request GetLinksRequestObject
@@ -14689,6 +15471,165 @@ func (sh *strictHandler) PutForeignCodes(ctx *fiber.Ctx, gtin GtinPath, lot LotP
 		return err
 	} else if validResponse, ok := response.(PutForeignCodesResponseObject); ok {
 		if err := validResponse.VisitPutForeignCodesResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSensorBindings operation middleware
+func (sh *strictHandler) ListSensorBindings(ctx *fiber.Ctx, params ListSensorBindingsParams) error {
+	var request ListSensorBindingsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSensorBindings(ctx.UserContext(), request.(ListSensorBindingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSensorBindings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSensorBindingsResponseObject); ok {
+		if err := validResponse.VisitListSensorBindingsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PutSensorBinding operation middleware
+func (sh *strictHandler) PutSensorBinding(ctx *fiber.Ctx) error {
+	var request PutSensorBindingRequestObject
+
+	var body PutSensorBindingJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.PutSensorBinding(ctx.UserContext(), request.(PutSensorBindingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutSensorBinding")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PutSensorBindingResponseObject); ok {
+		if err := validResponse.VisitPutSensorBindingResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListExcursions operation middleware
+func (sh *strictHandler) ListExcursions(ctx *fiber.Ctx, params ListExcursionsParams) error {
+	var request ListExcursionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListExcursions(ctx.UserContext(), request.(ListExcursionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListExcursions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListExcursionsResponseObject); ok {
+		if err := validResponse.VisitListExcursionsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TakeReadings operation middleware
+func (sh *strictHandler) TakeReadings(ctx *fiber.Ctx) error {
+	var request TakeReadingsRequestObject
+
+	var body TakeReadingsJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.TakeReadings(ctx.UserContext(), request.(TakeReadingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TakeReadings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TakeReadingsResponseObject); ok {
+		if err := validResponse.VisitTakeReadingsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSensorWindows operation middleware
+func (sh *strictHandler) ListSensorWindows(ctx *fiber.Ctx, params ListSensorWindowsParams) error {
+	var request ListSensorWindowsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSensorWindows(ctx.UserContext(), request.(ListSensorWindowsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSensorWindows")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSensorWindowsResponseObject); ok {
+		if err := validResponse.VisitListSensorWindowsResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {

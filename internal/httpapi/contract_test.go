@@ -153,6 +153,10 @@ func checkSchema(t *testing.T, at string, s *openapi3.Schema) {
 		if s.Min == nil || s.Max == nil {
 			t.Errorf("%s: wants minimum and maximum", at)
 		}
+	case s.Type.Is("number"):
+		if s.Format != "double" {
+			t.Errorf("%s: wants the format double: clients make of a bare number what has seven digits", at)
+		}
 	case !s.Type.Is("boolean"):
 		t.Errorf("%s: no type", at)
 	}

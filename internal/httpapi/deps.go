@@ -17,6 +17,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/bulk"
 	"github.com/haisu-trace/haisu/internal/casefile"
 	"github.com/haisu-trace/haisu/internal/clock"
+	"github.com/haisu-trace/haisu/internal/coldchain"
 	"github.com/haisu-trace/haisu/internal/consumer"
 	"github.com/haisu-trace/haisu/internal/epcis"
 	"github.com/haisu-trace/haisu/internal/firm"
@@ -67,6 +68,7 @@ type Services struct {
 	Graph         Graph
 	Jobs          Jobs
 	Links         Links
+	Cold          ColdChain
 	Documents     Documents
 	Events        Events
 	Desk          WarningDesk
@@ -181,6 +183,18 @@ type Graph interface {
 	Ancestors(ctx context.Context, start trace.Start, at time.Time, viewer string) (*trace.Lineage, error)
 	Anomalies(ctx context.Context, g gs1.GTIN, tag, viewer, cursor string, limit int) (list []trace.Anomaly, next string, err error)
 	Contradictions(ctx context.Context, ref gs1.Ref, tag, viewer string) (list []trace.Contradiction, more bool, err error)
+}
+
+// ColdChain keeps limits of products, and what loggers measured beside goods. viewer is the firm whose view it is; "" is an officer's.
+type ColdChain interface {
+	Limits(ctx context.Context, g gs1.GTIN) (coldchain.Limits, error)
+	SetByFirm(ctx context.Context, f firm.Firm, g gs1.GTIN, r coldchain.Rules) (before, after coldchain.Limits, err error)
+	SetByAuthority(ctx context.Context, authority string, g gs1.GTIN, r coldchain.Rules) (before, after coldchain.Limits, err error)
+	Take(ctx context.Context, firmID string, batch []coldchain.Reading) (coldchain.Taken, error)
+	Windows(ctx context.Context, firmID, logger, cursor string, limit int) (days []coldchain.Window, next string, err error)
+	Bind(ctx context.Context, f firm.Firm, logger, thing string, from, to time.Time) (coldchain.Binding, error)
+	Bindings(ctx context.Context, firmID, logger, cursor string, limit int) (list []coldchain.Binding, next string, err error)
+	Excursions(ctx context.Context, viewer string, g gs1.GTIN, cursor string, limit int) (list []coldchain.Excursion, next string, err error)
 }
 
 // Links keeps what firms link from goods. Links gives those of a reference and of what it belongs to, the nearest first.

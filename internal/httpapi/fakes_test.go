@@ -15,6 +15,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/alert"
 	"github.com/haisu-trace/haisu/internal/bulk"
 	"github.com/haisu-trace/haisu/internal/casefile"
+	"github.com/haisu-trace/haisu/internal/coldchain"
 	"github.com/haisu-trace/haisu/internal/consumer"
 	"github.com/haisu-trace/haisu/internal/epcis"
 	"github.com/haisu-trace/haisu/internal/fault"
@@ -68,7 +69,8 @@ type fakes struct {
 	prints   []trace.Print
 	broken   int64 // the position after which units cannot be read; 0: all can
 	enqueued []job.New
-	owners   []job.Owner // whose jobs were asked for
+	readings []coldchain.Reading // the last batch
+	owners   []job.Owner         // whose jobs were asked for
 }
 
 func newFakes() *fakes {
@@ -85,7 +87,7 @@ func newFakes() *fakes {
 
 func (f *fakes) services() Services {
 	return Services{
-		Authenticator: f, Sessions: f, CSRF: f, Firms: firmsFake{f}, Scanner: f, Catalogue: f, Codes: f, Capture: f, Events: f, Links: f, Graph: f, Jobs: jobsFake{f}, Desk: f, Press: f,
+		Authenticator: f, Sessions: f, CSRF: f, Firms: firmsFake{f}, Scanner: f, Catalogue: f, Codes: f, Capture: f, Events: f, Links: f, Cold: coldFake{f}, Graph: f, Jobs: jobsFake{f}, Desk: f, Press: f,
 		Warnings: warningsFake{f}, Notices: noticesFake{f}, Finder: f, Devices: f, Holdings: f, Inbox: f, Complaints: f, Imports: importsFake{f}, Documents: documentsFake{f},
 		Ready: func(context.Context) error { return f.fail() },
 

@@ -54,6 +54,7 @@ var cachePolicies = map[string]string{
 	"getContract":  "public, no-cache",
 	"getLinks":     "public, max-age=60",
 
+	"getProductLimits":    "public, max-age=60",
 	"listPublicDocuments": "public, max-age=60",
 
 	"getResolver": "public, max-age=86400",

@@ -259,7 +259,7 @@ func target(op *operation, rule *access.Rule, c *caller) refusal {
 		return refusal{}
 	}
 	firm, owned := ownerOf(op.path).firm, ownerOf(op.path).authority
-	classed := owned && op.permission != access.JobSelf && op.permission != access.CaseRead || op.id == "createWarning" || op.id == "decideDocument"
+	classed := owned && op.permission != access.JobSelf && op.permission != access.CaseRead || op.id == "createWarning" || op.id == "decideDocument" || op.id == "putProductLimits"
 	switch {
 	case c.p.Kind == access.KindSeller && firm && c.p.Firm != seller.ID,
 		c.p.Kind == access.KindOperator && owned && c.p.Authority != authorityNow:
