@@ -113,6 +113,8 @@ var words = map[string]phrase{
 	"sellers":       {"登记企业", "Registered by"},
 	"description":   {"商品介绍（企业提供）", "Description by the firm"},
 	"chain":         {"从产地到柜台", "From producer to counter"},
+	"clash":         {"记录中的矛盾", "What contradicts itself in these records"},
+	"clash.note":    {"这只说明记录有出入，不说明商品有问题；多数是录入有误。", "This says something about the records, and nothing about the goods: most of it comes from a slip."},
 	"chain.zone":    {"时间为海南当地时间（北京时间，UTC+8）。", "Times are local to Hainan (Beijing time, UTC+8)."},
 	"chain.empty":   {"还没有可以公开的追溯记录。", "There is no public record yet."},
 	"chain.local":   {"当地时间", "Local time there"},
