@@ -11,7 +11,8 @@
 //	… store ref in the record …
 //
 // Put first and store the Ref after: a process that is killed in between leaves a blob that no record knows, never a record whose
-// blob is missing. Sweep finds and deletes what was left.
+// blob is missing. Sweep finds and deletes what was left. A record that may be put anew, because what brings it is repeated, gives each attempt a
+// Space of its own: else the end of one attempt, or the sweep of what one left behind long ago, could delete what another has just put.
 //
 // # Guarantees that every engine MUST give
 //

@@ -9,8 +9,8 @@ import (
 const Orphaned = 24 * time.Hour
 
 // Sweep deletes the blobs of a purpose that no record refers to, and gives how many, and where the next call goes on ("": at the
-// beginning). It looks at up to MaxList blobs. known is asked for blobs that were put before now by Orphaned at least. It is for the one service
-// whose purpose it is.
+// beginning). It looks at up to MaxList blobs. known is asked for blobs that were put before now by Orphaned at least; one that it does not know must
+// never become known, see the package. It is for the one service whose purpose it is.
 func Sweep(ctx context.Context, s Store, purpose, after string, now time.Time, known func(context.Context, Ref) (bool, error)) (deleted int, next string, err error) {
 	all, err := s.List(ctx, purpose, after, MaxList)
 	if err != nil {

@@ -154,7 +154,8 @@ func (s *Service) Begin(ctx context.Context, o Order, file io.Reader) (Import, e
 	if o.IdempotencyKey != "" {
 		id = keyed(o)
 	}
-	ref, err := s.deps.Blobs.Put(ctx, blob.Space{Purpose: Purpose, Record: id}, file, MaxBytes)
+	// A name of its own for each attempt: an import that ends meanwhile, or the sweep, deletes no file of another attempt.
+	ref, err := s.deps.Blobs.Put(ctx, blob.Space{Purpose: Purpose, Record: id + "-" + s.deps.Token()}, file, MaxBytes)
 	if err != nil {
 		return Import{}, err
 	}
@@ -172,10 +173,22 @@ func (s *Service) Begin(ctx context.Context, o Order, file io.Reader) (Import, e
 		return Import{}, err
 	}
 	i, known, err := seen(j)
-	if err == nil && known != in {
+	if err != nil || known.File == ref {
+		return i, err
+	}
+	if err := s.deps.Blobs.Delete(ctx, ref); err != nil { // the import is of an earlier attempt
+		return i, err
+	}
+	if in.File.Record = known.File.Record; known != in {
 		err = fault.New(fault.Conflict, "idempotency_key_reused", "the Idempotency-Key was used for another import")
 	}
 	return i, err
+}
+
+// importOf is the import of a file, whichever attempt put it.
+func importOf(ref blob.Ref) string {
+	id, _, _ := strings.Cut(ref.Record, "-")
+	return id
 }
 
 // Get gives an import of the owner. NotFound (import_not_found).
@@ -276,20 +289,25 @@ func (s *Service) Sweep(ctx context.Context, limit int) (int, error) {
 	return files + problems + blobs, errors.Join(err, err2, err3)
 }
 
-// needs says whether an open import needs a file.
+// needs says whether an open import needs a file, which is that of this very attempt.
 func (s *Service) needs(ctx context.Context, ref blob.Ref) (bool, error) {
-	d, err := s.files.Get(ctx, ref.Record)
+	id := importOf(ref)
+	d, err := s.files.Get(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	j, err := s.deps.Jobs.Get(ctx, d.V.Owner, ref.Record)
+	j, err := s.deps.Jobs.Get(ctx, d.V.Owner, id)
 	if fault.KindOf(err) == fault.NotFound {
 		return false, nil
 	}
-	return !j.State.Ended(), err
+	if err != nil || j.State.Ended() {
+		return false, err
+	}
+	_, in, err := seen(j)
+	return in.File == ref, err
 }
 
 // total is never 0 for a file that was opened.

@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/haisu-trace/haisu/internal/blob"
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/gs1"
 	"github.com/haisu-trace/haisu/internal/job"
@@ -330,11 +332,45 @@ func TestImports(t *testing.T) {
 	if _, err := b.Get(ctx, job.Firm("other", ""), i.Job.ID); fault.CodeOf(err) != "import_not_found" {
 		t.Errorf("another firm: %v", err)
 	}
-	if blobs, err := b.deps.Blobs.List(ctx, Purpose, "", 10); err != nil || len(blobs) != 1 { // that of the refused request waits for the sweep
+	if blobs, err := b.deps.Blobs.List(ctx, Purpose, "", 10); err != nil || len(blobs) != 0 {
 		t.Errorf("%d files are left, %v", len(blobs), err)
 	}
-	if n, err := b.Sweep(ctx, 100); err != nil || n != 0 {
-		t.Errorf("a fresh file was swept: %d %v", n, err)
+}
+
+// Files that no open import has go after a day: of attempts that died, of one that runs from another's file, and of one that ended.
+func TestFilesThatWereLeftBehindAreSwept(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.goods()
+	ctx := t.Context()
+	open := b.begin(Order{Kind: Lots, IdempotencyKey: "open"}, lotsCSV(2))
+	files := func() int {
+		t.Helper()
+		all, err := b.deps.Blobs.List(ctx, Purpose, "", 10)
+		must(t, err)
+		return len(all)
+	}
+	b.begin(Order{Kind: Lots, IdempotencyKey: "open"}, lotsCSV(2))
+	if n := files(); n != 1 {
+		t.Fatalf("sent twice, an import has %d files", n)
+	}
+	for _, record := range []string{open.Job.ID + "-died", "nobody-died", "old"} {
+		_, err := b.deps.Blobs.Put(ctx, blob.Space{Purpose: Purpose, Record: record}, strings.NewReader(lotsCSV(2)), MaxBytes)
+		must(t, err)
+	}
+	sweep := func(after time.Duration, want, left int) {
+		t.Helper()
+		b.deps.Now = func() time.Time { return time.Now().Add(after) }
+		if n, err := b.Sweep(ctx, 100); err != nil || n != want || files() != left {
+			t.Errorf("after %v %d files were swept and %d are left, %v", after, n, files(), err)
+		}
+	}
+	sweep(0, 0, 4)
+	sweep(23*time.Hour, 0, 4)
+	sweep(25*time.Hour, 3, 1)
+	b.deps.Now = time.Now
+	if i := b.work(open); i.Job.State != job.Success || i.New != 2 || files() != 0 {
+		t.Errorf("%+v, %d files", i, files())
 	}
 }
 

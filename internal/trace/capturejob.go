@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/haisu-trace/haisu/internal/blob"
+	"github.com/haisu-trace/haisu/internal/clock"
 	"github.com/haisu-trace/haisu/internal/epcis"
 	"github.com/haisu-trace/haisu/internal/fault"
 	"github.com/haisu-trace/haisu/internal/firm"
@@ -66,7 +68,9 @@ func (s *Service) CaptureLarge(ctx context.Context, f firm.Firm, r io.Reader, be
 		return CaptureJob{}, err
 	}
 	owner := hashOf(s.deps.tenant, f.ID, behaviour)
-	ref, err := s.deps.Blobs.Put(ctx, blob.Space{Purpose: blobPurpose, Record: owner}, r, int64(LargeLimits.Bytes))
+	// A name of its own for each attempt: a capture that ends meanwhile, or the sweep, deletes no document of another attempt.
+	space := blob.Space{Purpose: blobPurpose, Record: owner + "-" + clock.Token(tokenSize)}
+	ref, err := s.deps.Blobs.Put(ctx, space, r, int64(LargeLimits.Bytes))
 	if err != nil {
 		return CaptureJob{}, err
 	}
@@ -89,14 +93,18 @@ func (s *Service) CaptureLarge(ctx context.Context, f firm.Firm, r io.Reader, be
 	}
 	if doc.State == captureRunning {
 		err = s.enqueue(ctx, id, &doc)
-	} else {
+	}
+	if err == nil && (doc.State != captureRunning || doc.Source == nil || *doc.Source != ref) { // it runs, or has run, from another attempt's
 		err = s.deps.Blobs.Delete(ctx, ref)
 	}
 	return doc.job(id), err
 }
 
-// captureOf is the capture of a document.
-func captureOf(ref blob.Ref) string { return hashOf(ref.Record, ref.Hash) }
+// captureOf is the capture of a document, whichever attempt put it.
+func captureOf(ref blob.Ref) string {
+	owner, _, _ := strings.Cut(ref.Record, "-")
+	return hashOf(owner, ref.Hash)
+}
 
 // captureInput is the input of a job.
 type captureInput struct {

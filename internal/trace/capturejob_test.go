@@ -307,6 +307,24 @@ func TestCapturesThatNoJobIsAt(t *testing.T) {
 	}
 }
 
+// A capture that is sent again has a document of its own: what ends the failed one deletes no other.
+func TestTheEndOfAFailedCaptureLeavesTheNextOneItsDocument(t *testing.T) {
+	t.Parallel()
+	b := setupJobs(t)
+	doc := large(3)
+	sent := b.send(doc, Rollback)
+	d, err := b.captures.Get(t.Context(), sent.ID)
+	must(t, err)
+	first := *d.V.Source
+	_, err = b.captures.Update(t.Context(), sent.ID, func(d *captureDoc) error { d.State = captureFailed; return nil })
+	must(t, err)
+	b.send(doc, Rollback)
+	must(t, b.blobs.Delete(t.Context(), first)) // what the first one's job does at last
+	if got := b.run(sent.ID); !got.Success || got.Stored != 3 || b.blobsLeft() != 0 {
+		t.Errorf("%+v, %d documents are left", got, b.blobsLeft())
+	}
+}
+
 // A document whose capture was never stored, or has ended, is deleted in the end; one that waits for its job is not, in a test tenant either.
 func TestDocumentsThatWereLeftBehindAreSwept(t *testing.T) {
 	t.Parallel()
@@ -319,7 +337,13 @@ func TestDocumentsThatWereLeftBehindAreSwept(t *testing.T) {
 		_, err := s.CaptureLarge(t.Context(), b.maker, strings.NewReader(large(2)), Rollback)
 		must(t, err)
 	}
+	running, err := b.blobs.List(t.Context(), blobPurpose, "", 10)
+	must(t, err)
+	owner, _, _ := strings.Cut(running[0].Record, "-")
 	_, err = b.blobs.Put(t.Context(), blob.Space{Purpose: blobPurpose, Record: "left"}, strings.NewReader("{}"), 10)
+	must(t, err)
+	// An attempt of a capture that runs from another's.
+	_, err = b.blobs.Put(t.Context(), blob.Space{Purpose: blobPurpose, Record: owner + "-died"}, strings.NewReader(large(2)), 1<<20)
 	must(t, err)
 	sweep := NewDocumentSweep(b.Service, tenants)
 	for _, late := range []time.Duration{0, blob.Orphaned + time.Hour} {
@@ -327,7 +351,7 @@ func TestDocumentsThatWereLeftBehindAreSwept(t *testing.T) {
 		b.clock.Advance(late)
 		n, err := sweep.Sweep(t.Context(), 1)
 		must(t, err)
-		if want := map[bool]int{false: 0, true: 1}[late > 0]; n != want || b.blobsLeft() != 3-want {
+		if want := map[bool]int{false: 0, true: 2}[late > 0]; n != want || b.blobsLeft() != 4-want {
 			t.Errorf("after %s %d were deleted, and %d are left", late, n, b.blobsLeft())
 		}
 	}

@@ -35,14 +35,14 @@ func (d *DocumentSweep) Sweep(ctx context.Context, _ int) (int, error) {
 	return n, err
 }
 
-// needs says whether a capture that runs has the document.
+// needs says whether a capture that runs has the document of this very attempt.
 func (d *DocumentSweep) needs(ctx context.Context, ref blob.Ref) (bool, error) {
 	for _, captures := range d.captures {
 		c, err := captures.Get(ctx, captureOf(ref))
 		if errors.Is(err, store.ErrNotFound) {
 			continue
 		}
-		if err != nil || c.V.State == captureRunning {
+		if err != nil || c.V.State == captureRunning && c.V.Source != nil && *c.V.Source == ref {
 			return true, err
 		}
 	}

@@ -115,6 +115,32 @@ func TestScanPageHasEverythingInOrder(t *testing.T) {
 	}
 }
 
+// What contradicts itself in the records is shown beside them, with the word that it says nothing about the goods.
+func TestContradictionsAreShown(t *testing.T) {
+	t.Parallel()
+	for _, tag := range languages {
+		a := scene("ok", tag)
+		show := func() string {
+			return parse(t, render(t, func(b *bytes.Buffer) error { return newPages(t).RenderScan(b, tag, a) })).text()
+		}
+		if strings.Contains(show(), words["clash"].in(tag)) {
+			t.Error("contradictions are announced, and there are none")
+		}
+		a.Contradictions = []trace.Contradiction{
+			{Code: trace.ExpiryDiffers, Text: "the dates differ", Says: []string{"2027-03-01", "2027-09-01"}, At: noon},
+			{Code: trace.ReceivedBeforeShipped, Text: "received too early", At: noon},
+		}
+		body, at := show(), 0
+		for _, part := range []string{words["clash"].in(tag), "the dates differ", "2027-03-01 / 2027-09-01", "received too early", momentOf(tag, noon).Text, words["clash.note"].in(tag)} {
+			i := strings.Index(body[at:], part)
+			if i < 0 {
+				t.Fatalf("%s: no %q in order", tag, part)
+			}
+			at += i
+		}
+	}
+}
+
 func TestFindings(t *testing.T) {
 	t.Parallel()
 	link := func(d document) string {
