@@ -54,6 +54,8 @@ func TestHeadlineByStatus(t *testing.T) {
 		"ok": {"t-green", "#i-ok"}, "warning_red": {"t-red", "#i-alert"}, "warning_orange": {"t-orange", "#i-alert"}, "warning_yellow": {"t-yellow", "#i-alert"},
 		"warning_blue": {"t-blue", "#i-alert"}, "possible": {"t-yellow", "#i-alert"}, "recalled": {"t-red", "#i-stop"}, "unconfirmed": {"t-slate", "#i-wait"},
 		"void": {"t-ink", "#i-ban"}, "suspicious": {"t-plum", "#i-doubt"}, "unknown_unit": {"t-slate", "#i-ask"}, "unknown_code": {"t-slate", "#i-ask"},
+		// An excursion is no warning.
+		"cold_excursion": {"t-green", "#i-ok"}, "cold_within": {"t-green", "#i-ok"}, "cold_nothing": {"t-green", "#i-ok"},
 	}
 	for _, tag := range languages {
 		for _, name := range scenes {

@@ -31,6 +31,7 @@ type scanView struct {
 	Lot      *cardView
 	Papers   []paperView
 	About    spoken // description of the product
+	Cold     *coldView
 	Chain    []stepView
 	HasChain bool
 	Log      *logView
@@ -164,6 +165,7 @@ func (p *Pages) RenderScan(w io.Writer, tag string, a *trace.Answer) error {
 		v.Name, v.About, v.Product = speak(tag, a.Product.Name), speak(tag, a.Product.Description), productCard(tag, a.Product)
 		v.Title += " · " + v.Name.Text
 	}
+	v.Cold = coldCard(tag, a.Cold)
 	if a.Lot != nil {
 		v.Lot, v.Papers = lotCard(tag, a.Lot), papers(tag, words["paper.lot"].in(tag), a.Lot.Documents)
 	}

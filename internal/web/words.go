@@ -83,6 +83,32 @@ var words = map[string]phrase{
 	"enrol.error.taken": {"这个登录名已被使用。", "This login is taken."},
 	"enrol.error.again": {"两次输入的密码不一致。", "The two passwords differ."},
 
+	// what was measured on the way
+	"cold":           {"冷链记录", "On the way: temperature and humidity"},
+	"cold.excursion": {"曾超出规定范围", "Outside of the limits for a time"},
+	"cold.gap":       {"记录有中断", "The record has gaps"},
+	"cold.within":    {"记录均在规定范围内", "Within the limits"},
+	"cold.no_data":   {"没有记录", "No record"},
+	"cold.range":     {"记录到的范围", "Recorded"},
+	"cold.limits":    {"规定范围", "Limits"},
+	"cold.most":      {"不高于", "at most"},
+	"cold.least":     {"不低于", "at least"},
+	"cold.events":    {"超限与中断", "Excursions and gaps"},
+	"cold.outside":   {"超限", "Outside"},
+	"cold.silent":    {"没有记录", "No readings"},
+	"cold.peak":      {"最远到", "as far as"},
+	"cold.limit":     {"规定", "limit"},
+	"cold.ongoing":   {"最近一次记录时仍未恢复", "not back within when last recorded"},
+	"cold.comma":     {"，", ", "},
+	"cold.chart":     {"图：", "Chart:"},
+	"cold.more":      {"另有未列出的超限与中断：", "Further excursions and gaps that are not listed:"},
+	"cold.legend": {
+		"竖条为记录值，红色为超出规定；虚线为规定的上下限；浅红底为超限时段；虚线框为没有记录的时段，其间情况不得而知。",
+		"Bars are what was recorded, red where outside; the dashed lines are the limits; pale red is an excursion; a dashed frame is a time without readings, of which nothing is known.",
+	},
+	"quantity.temperature":       {"温度", "Temperature"},
+	"quantity.relative_humidity": {"相对湿度", "Relative humidity"},
+
 	// the scan page
 	"todo":          {"现在请这样做", "What to do now"},
 	"level":         {"预警级别", "Level"},
