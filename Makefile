@@ -69,14 +69,15 @@ vuln: ## Look for known vulnerabilities (asks a database on the Internet)
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
 
 .PHONY: fuzz
-fuzz: ## Run every Go fuzz target for FUZZTIME (10s)
-	.ci/gofuzz
+fuzz: ## Run every Go fuzz target for FUZZTIME (10s); FUZZPKG="internal/gs1 …" for those of some packages
+	.ci/gofuzz $(FUZZPKG)
 
 FUZZ_VENV := bin/fuzz/venv
+EXAMPLES ?= 3
 
 .PHONY: fuzz-api
-fuzz-api: build $(FUZZ_VENV) ## Hold a running server to its contract with schemathesis (needs Python; 10,000 requests or more)
-	$(FUZZ_VENV)/bin/python .ci/fuzz/fuzz.py --examples 3
+fuzz-api: build $(FUZZ_VENV) ## Hold a running server to its contract with schemathesis (needs Python; 10,000 requests or more); KINDS=seller,… for some clients
+	$(FUZZ_VENV)/bin/python .ci/fuzz/fuzz.py --examples $(EXAMPLES) --kinds '$(KINDS)'
 
 $(FUZZ_VENV): .ci/fuzz/requirements.txt
 	python3 -m venv $@

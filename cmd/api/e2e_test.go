@@ -369,6 +369,12 @@ func TestEndToEnd(t *testing.T) {
 	wantAt(t, a, "unsold", "sale", "status")
 	wantAt(t, a, true, "scan", "first")
 	wantAt(t, a, true, "scan", "recorded")
+	p.do(me, "GET", "/01/"+gtin+"/10/L1/21/FORGED1", inEnglish, nil, 200)
+	for _, who := range []map[string]string{seller, officer} {
+		odd := p.do(nil, "GET", "/v1/anomalies?gtin="+gtin, who, nil, 200).json(t)
+		wantAt(t, odd, "unknown_serials", "items", 0, "signals", 0, "code")
+		wantAt(t, odd, "FORGED1", "items", 0, "serials", 0)
+	}
 	if titles := fmt.Sprint(at(t, a, "chain")); !strings.Contains(titles, "Produced and coded") || !strings.Contains(titles, "Stocked") {
 		t.Errorf("the chain is %s", titles)
 	}

@@ -59,6 +59,14 @@ func TestColdChain(t *testing.T) {
 	wantAt(t, cold, "2026-02-01T18:00:00Z", "gaps", 0, "from")
 	wantAt(t, cold, "haikou-df", "by", 0, "id")
 
+	html := map[string]string{"Accept": "text/html", "Accept-Language": "en"}
+	page := string(p.do(nil, "GET", scan, html, nil, 200).body)
+	for _, part := range []string{"Outside of the limits for a time", "Outside: 2 hours", "No readings: 2 hours", `role="img"`, "<rect"} {
+		if !strings.Contains(page, part) {
+			t.Errorf("the page does not say %q", part)
+		}
+	}
+
 	again := p.do(nil, "POST", "/v1/sensors/readings", seller, map[string]any{"readings": readings}, 200).json(t)
 	wantAt(t, again, float64(len(readings)), "repeated")
 	days := p.do(nil, "GET", "/v1/sensors/windows?logger=TT-1", seller, nil, 200).json(t)

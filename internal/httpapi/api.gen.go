@@ -49,6 +49,63 @@ func (e AlertReasonCode) Valid() bool {
 	}
 }
 
+// Defines values for AnomalyCode.
+const (
+	AnomalyCodeFarApart          AnomalyCode = "far_apart"
+	AnomalyCodeLotMismatch       AnomalyCode = "lot_mismatch"
+	AnomalyCodeManyScanners      AnomalyCode = "many_scanners"
+	AnomalyCodeScannedAfterSale  AnomalyCode = "scanned_after_sale"
+	AnomalyCodeScannedUnlabelled AnomalyCode = "scanned_unlabelled"
+	AnomalyCodeScannedVoid       AnomalyCode = "scanned_void"
+	AnomalyCodeSoldTwice         AnomalyCode = "sold_twice"
+	AnomalyCodeUnknownSerials    AnomalyCode = "unknown_serials"
+)
+
+// Valid indicates whether the value is a known member of the AnomalyCode enum.
+func (e AnomalyCode) Valid() bool {
+	switch e {
+	case AnomalyCodeFarApart:
+		return true
+	case AnomalyCodeLotMismatch:
+		return true
+	case AnomalyCodeManyScanners:
+		return true
+	case AnomalyCodeScannedAfterSale:
+		return true
+	case AnomalyCodeScannedUnlabelled:
+		return true
+	case AnomalyCodeScannedVoid:
+		return true
+	case AnomalyCodeSoldTwice:
+		return true
+	case AnomalyCodeUnknownSerials:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AnomalyGrade.
+const (
+	AnomalyGradeDoubt   AnomalyGrade = "doubt"
+	AnomalyGradeSerious AnomalyGrade = "serious"
+	AnomalyGradeWatch   AnomalyGrade = "watch"
+)
+
+// Valid indicates whether the value is a known member of the AnomalyGrade enum.
+func (e AnomalyGrade) Valid() bool {
+	switch e {
+	case AnomalyGradeDoubt:
+		return true
+	case AnomalyGradeSerious:
+		return true
+	case AnomalyGradeWatch:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ApprovalStep.
 const (
 	ApprovalStepAmend   ApprovalStep = "amend"
@@ -1086,6 +1143,34 @@ type AlertReason struct {
 
 // AlertReasonCode defines model for AlertReason.Code.
 type AlertReasonCode string
+
+// Anomaly What is odd about the scans of a unit's code, or, without a serial, about serials of a lot that nobody issued. Figures may be ten minutes old.
+type Anomaly = trace.Anomaly
+
+// AnomalyCode defines model for AnomalyCode.
+type AnomalyCode string
+
+// AnomalyGrade `watch` mostly has a harmless reason; `doubt` somebody should look; `serious` an officer should.
+type AnomalyGrade string
+
+// AnomalyList defines model for AnomalyList.
+type AnomalyList struct {
+	Items []Anomaly `json:"items"`
+
+	// Next An opaque position in a list.
+	Next Cursor `json:"next,omitempty,omitzero"`
+}
+
+// AnomalySignal defines model for AnomalySignal.
+type AnomalySignal struct {
+	Code AnomalyCode `json:"code"`
+
+	// Grade `watch` mostly has a harmless reason; `doubt` somebody should look; `serious` an officer should.
+	Grade AnomalyGrade `json:"grade"`
+
+	// Text In the language asked for.
+	Text string `json:"text"`
+}
 
 // Approval What one operator asks another to approve. 四眼复核。
 type Approval struct {
@@ -2702,6 +2787,9 @@ type PasswordInput struct {
 // Example: 460100
 type PlaceCode = string
 
+// PlaceText A shop code or a city.
+type PlaceText = string
+
 // Platform defines model for Platform.
 type Platform string
 
@@ -3348,6 +3436,21 @@ type AwaitsApproval = Approval
 type GetLedgerCheckpointParams struct {
 	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
 	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
+// ListAnomaliesParams defines parameters for ListAnomalies.
+type ListAnomaliesParams struct {
+	// Gtin Only those of this product.
+	Gtin string `form:"gtin,omitempty" json:"gtin,omitempty,omitzero"`
+
+	// Limit How many items a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// AcceptLanguage The languages that the reader prefers (RFC 9110, 12.5.4).
+	AcceptLanguage AcceptLanguage `json:"Accept-Language,omitempty,omitzero"`
 }
 
 // ListApprovalsParams defines parameters for ListApprovals.
@@ -4171,6 +4274,9 @@ type ServerInterface interface {
 	// GetLedgerCheckpoint The newest checkpoint
 	// (GET /ledger/checkpoint)
 	GetLedgerCheckpoint(c *fiber.Ctx, params GetLedgerCheckpointParams) error
+	// ListAnomalies What is odd about the scans of goods
+	// (GET /v1/anomalies)
+	ListAnomalies(c *fiber.Ctx, params ListAnomaliesParams) error
 	// ListApprovals List what waits for a second pair of eyes
 	// (GET /v1/approvals)
 	ListApprovals(c *fiber.Ctx, params ListApprovalsParams) error
@@ -4536,6 +4642,76 @@ func (siw *ServerInterfaceWrapper) GetLedgerCheckpoint(c *fiber.Ctx) error {
 
 	handler := func(c *fiber.Ctx) error {
 		return siw.Handler.GetLedgerCheckpoint(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ListAnomalies operation middleware
+func (siw *ServerInterfaceWrapper) ListAnomalies(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAnomaliesParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "gtin" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "gtin", query, &params.Gtin, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter gtin: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter limit: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter cursor: %w", err).Error())
+	}
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Accept-Language" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Accept-Language")]; found {
+		var AcceptLanguage AcceptLanguage
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Accept-Language, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Accept-Language", valueList[0], &AcceptLanguage, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Accept-Language: %w", err).Error())
+		}
+
+		params.AcceptLanguage = AcceptLanguage
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListAnomalies(c, params)
 	}
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -9789,6 +9965,8 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 
 	router.Get(options.BaseURL+"/ledger/checkpoint", wrapper.GetLedgerCheckpoint)
 
+	router.Get(options.BaseURL+"/v1/anomalies", wrapper.ListAnomalies)
+
 	router.Get(options.BaseURL+"/v1/approvals", wrapper.ListApprovals)
 
 	router.Delete(options.BaseURL+"/v1/approvals/:id", wrapper.WithdrawApproval)
@@ -10032,6 +10210,23 @@ func (response GetLedgerCheckpoint200TextResponse) VisitGetLedgerCheckpointRespo
 
 	_, err := ctx.WriteString(fmt.Sprint(response))
 	return err
+}
+
+type ListAnomaliesRequestObject struct {
+	Params ListAnomaliesParams
+}
+
+type ListAnomaliesResponseObject interface {
+	VisitListAnomaliesResponse(ctx *fiber.Ctx) error
+}
+
+type ListAnomalies200JSONResponse AnomalyList
+
+func (response ListAnomalies200JSONResponse) VisitListAnomaliesResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
 }
 
 type ListApprovalsRequestObject struct {
@@ -12136,6 +12331,9 @@ type StrictServerInterface interface {
 	// GetLedgerCheckpoint The newest checkpoint
 	// (GET /ledger/checkpoint)
 	GetLedgerCheckpoint(ctx context.Context, request GetLedgerCheckpointRequestObject) (GetLedgerCheckpointResponseObject, error)
+	// ListAnomalies What is odd about the scans of goods
+	// (GET /v1/anomalies)
+	ListAnomalies(ctx context.Context, request ListAnomaliesRequestObject) (ListAnomaliesResponseObject, error)
 	// ListApprovals List what waits for a second pair of eyes
 	// (GET /v1/approvals)
 	ListApprovals(ctx context.Context, request ListApprovalsRequestObject) (ListApprovalsResponseObject, error)
@@ -12499,6 +12697,33 @@ func (sh *strictHandler) GetLedgerCheckpoint(ctx *fiber.Ctx, params GetLedgerChe
 		return err
 	} else if validResponse, ok := response.(GetLedgerCheckpointResponseObject); ok {
 		if err := validResponse.VisitGetLedgerCheckpointResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListAnomalies operation middleware
+func (sh *strictHandler) ListAnomalies(ctx *fiber.Ctx, params ListAnomaliesParams) error {
+	var request ListAnomaliesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAnomalies(ctx.UserContext(), request.(ListAnomaliesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAnomalies")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAnomaliesResponseObject); ok {
+		if err := validResponse.VisitListAnomaliesResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {

@@ -181,6 +181,7 @@ type Imports interface {
 type Graph interface {
 	Whereabouts(ctx context.Context, start trace.Start, at time.Time, viewer string) (*trace.Whereabouts, error)
 	Ancestors(ctx context.Context, start trace.Start, at time.Time, viewer string) (*trace.Lineage, error)
+	Anomalies(ctx context.Context, g gs1.GTIN, tag, viewer, cursor string, limit int) (list []trace.Anomaly, next string, err error)
 	Contradictions(ctx context.Context, ref gs1.Ref, tag, viewer string) (list []trace.Contradiction, more bool, err error)
 }
 

@@ -49,6 +49,19 @@ func (f *fakes) Ancestors(_ context.Context, start trace.Start, at time.Time, vi
 	}, f.note(func() { f.viewers = append(f.viewers, viewer) })
 }
 
+var anomalyGiven = trace.Anomaly{
+	GTIN: "06901234567892", Lot: "L24A1", Serial: "7k2m9q4t6v8x0z1b", Grade: trace.GradeDoubt,
+	Signals: []trace.Signal{{Code: trace.SignalFarApart, Grade: trace.GradeDoubt, Text: "一小时内在两地被不同的人扫过，可能被复制。"}},
+	Scans:   7, Visitors: 4, Places: []string{"三亚", "海口"}, Apart: 300, First: now.Add(-time.Hour), Last: now,
+}
+
+func (f *fakes) Anomalies(_ context.Context, g gs1.GTIN, _, viewer, _ string, _ int) (list []trace.Anomaly, next string, err error) {
+	if g == "" || g == anomalyGiven.GTIN {
+		list = []trace.Anomaly{anomalyGiven}
+	}
+	return list, "", f.note(func() { f.viewers = append(f.viewers, viewer) })
+}
+
 func (f *fakes) Contradictions(_ context.Context, ref gs1.Ref, tag, viewer string) (list []trace.Contradiction, more bool, err error) {
 	if ref.Level() == gs1.Lot {
 		return []trace.Contradiction{{

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -105,6 +106,24 @@ func (s *server) GetUnitContradictions(ctx context.Context, req GetUnitContradic
 		return nil, err
 	}
 	return GetUnitContradictions200JSONResponse{Items: append([]trace.Contradiction{}, list...), More: more}, nil
+}
+
+// ListAnomalies lists what is odd about the scans of goods.
+func (s *server) ListAnomalies(ctx context.Context, req ListAnomaliesRequestObject) (ListAnomaliesResponseObject, error) {
+	p := req.Params
+	var g gs1.GTIN
+	if p.Gtin != "" {
+		var err error
+		if g, err = gs1.ParseGTINLenient(p.Gtin); err != nil {
+			return nil, err
+		}
+	}
+	graph := s.tenant(callFrom(ctx)).Graph
+	list, next, err := graph.Anomalies(ctx, g, lang.Pick(p.AcceptLanguage), viewer(ctx), p.Cursor, cmp.Or(p.Limit, defaultPage))
+	if err != nil {
+		return nil, err
+	}
+	return ListAnomalies200JSONResponse{Items: append([]trace.Anomaly{}, list...), Next: next}, nil
 }
 
 func (s *server) descendants(ctx context.Context, start trace.Start, at time.Time) (*trace.Whereabouts, error) {

@@ -80,6 +80,7 @@ var Fields = []Field{
 	{"deliveries", "deliveries.reasons", "", "why it was told", "telling it why", consent, &DeviceUnused, Pseudonym},
 	{"scans", "v", "", "who scanned, within one code", "telling one shopper from many", duty, &UnitHistory, Hashed},
 	{"scans", "p", "", "shop or city of a scan", "finding copied codes", duty, &UnitHistory, Coarse},
+	{"anomalies", "places", "", "shops and cities of the scans of a code that looks copied", "finding copied codes", duty, &UnitHistory, Coarse},
 
 	{"operators", ID, "", "an operator's login", "access", duty, &InOffice, Official},
 	{"operators", "name", "", "an operator's name", "accountability", duty, &InOffice, Official},
@@ -87,6 +88,7 @@ var Fields = []Field{
 	{"operators", "totp", "operator", "secret of an operator's one-time codes", "access", duty, &InOffice, Encrypted},
 	{"operators", "recovery", "", "an operator's recovery codes", "access", duty, &InOffice, Hashed},
 	{"operators", "identities", "", "an operator's identity at an identity provider", "access", duty, &InOffice, Hashed},
+	{"operators", "proposed", "", "which administrators made an operator a publisher or administrator", "having another one confirm it", duty, &InOffice, Official},
 	{"operators", "last_login", "", "when an operator last logged in", "finding accounts that nobody uses", duty, &InOffice, Official},
 	{"access_state", "leaving.login", "", "logins of administrators who are about to be none", "access", duty, &InOffice, Official},
 	{"access_state", "logins", "", "logins of administrators", "access", duty, &InOffice, Official},

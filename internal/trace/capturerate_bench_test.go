@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver of the bare writer
-
 	"github.com/haisu-trace/haisu/internal/epcis"
 	"github.com/haisu-trace/haisu/internal/store"
 )
@@ -106,6 +104,7 @@ func (l *bare) write(group []store.Record) {
 	if err != nil {
 		l.b.Fatal(err)
 	}
+	defer func() { _, _ = row.Close(), key.Close() }()
 	for n, r := range group {
 		if _, err := row.Exec(fmt.Sprintf("%s/%d", r.ID, n), r.Body); err != nil {
 			l.b.Fatal(err)

@@ -38,8 +38,9 @@ type chain struct {
 	ancestors []gs1.Ref // what it was made from, and what it contains
 	history   []fact    // in event-time order
 	zh, en    []Step
-	json      [2]*encoded // zh, en
-	shares    bool        // history and steps are the lot's
+	json      [2]*encoded     // zh, en
+	conflicts []Contradiction // what shoppers are told of; see publicConflicts
+	shares    bool            // history and steps are the lot's
 	stays     []coldchain.Stay
 	limits    *coldchain.Set // of the product; nil: it has none
 	cold      [2]*ColdAnswer // zh, en
@@ -207,7 +208,9 @@ func (s *Service) readLot(ctx context.Context, c *chain, ref gs1.Ref) error {
 	if err != nil && fault.KindOf(err) != fault.NotFound {
 		return err
 	}
-	c.lot = v
+	if c.lot = v; c.lot != nil {
+		c.conflicts = c.lot.differs
+	}
 	w := newWalk(s, c, ref)
 	if err := w.run(ctx, node(ref)); err != nil {
 		return err
@@ -215,7 +218,7 @@ func (s *Service) readLot(ctx context.Context, c *chain, ref gs1.Ref) error {
 	if err := s.readCold(ctx, c); err != nil {
 		return err
 	}
-	return s.finish(ctx, c, w, true)
+	return s.finish(ctx, c, w, nil)
 }
 
 func (s *Service) readUnit(ctx context.Context, c *chain, ref gs1.Ref) error {
@@ -252,21 +255,27 @@ func (s *Service) readUnit(ctx context.Context, c *chain, ref gs1.Ref) error {
 	if len(w.facts) == 0 {
 		// Most units have no events of their own: they share what was rendered for their lot.
 		c.history, c.zh, c.en, c.json, c.shares, c.pending = up.history, up.zh, up.en, up.json, true, up.pending
+		c.conflicts = up.conflicts
 		return nil
 	}
+	own := slices.Clone(w.facts)
 	w.merge(up.history)
-	return s.finish(ctx, c, w, false)
+	return s.finish(ctx, c, w, own)
 }
 
-// finish orders the facts and renders the steps. fresh says that c.lot was read for c, and is shared with no other chain yet.
-func (s *Service) finish(ctx context.Context, c *chain, w *walk, fresh bool) error {
+// finish orders the facts and renders the steps. own are those of a unit without its lot's; nil: the chain is that of a lot, whose view was read for it and is
+// shared with no other chain yet.
+func (s *Service) finish(ctx context.Context, c *chain, w *walk, own []fact) error {
 	c.history = w.facts
 	slices.SortStableFunc(c.history, func(a, b fact) int { return a.Time.Compare(b.Time) })
 	firms, places, err := s.names(ctx, c.history)
 	if err != nil {
 		return err
 	}
-	if fresh && c.lot != nil {
+	switch {
+	case own != nil:
+		c.conflicts = publicConflicts(c.lot, w.ref, own, firms, places)
+	case c.lot != nil:
 		c.lot.confirm(c.history, firms)
 	}
 	if err := s.findLeaves(ctx, c); err != nil {

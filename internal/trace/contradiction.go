@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/haisu-trace/haisu/internal/epcis"
+	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/gs1"
 	"github.com/haisu-trace/haisu/internal/lang"
 )
@@ -264,9 +265,7 @@ func (s *Service) Contradictions(ctx context.Context, ref gs1.Ref, tag, viewer s
 	if err != nil {
 		return nil, false, err
 	}
-	for i := range list {
-		list[i].Text = contradictionTexts[list[i].Code].in(tag)
-	}
+	list = worded(list, tag)
 	if len(list) > maxContradictions {
 		return list[:maxContradictions], true, nil
 	}
@@ -293,8 +292,43 @@ func (s *Service) unitContradictions(ctx context.Context, ref gs1.Ref, viewer st
 	return seenBy(viewer, w.facts, list, counts(node(ref)))
 }
 
+// maxShown bounds the contradictions in the answer to a scan.
+const maxShown = 10
+
+// publicConflicts are the contradictions that shoppers are told of: those in what firms said that may speak for the product. Whoever names himself as
+// the one who received a unit could else put one beside anybody's goods. What follows from a recall is no part of it: warnings are not kept with a chain.
+func publicConflicts(lot *LotView, ref gs1.Ref, events []fact, firms map[string]firm.Firm, places map[string]firm.Place) []Contradiction {
+	k := circumstances{cities: citiesOf(places)}
+	var out []Contradiction
+	if lot != nil {
+		k.expires = lot.vouchedExpires
+		out = append(out, lot.differs...)
+	}
+	vouched := slices.DeleteFunc(events, func(f fact) bool { return !speaksFor(firms[f.Firm], ref.GTIN) })
+	out = append(out, contradictions(node(ref), vouched, k)...)
+	slices.SortStableFunc(out, func(a, b Contradiction) int { return a.At.Compare(b.At) })
+	return out[:min(len(out), maxShown)]
+}
+
+// worded gives contradictions with their texts.
+func worded(list []Contradiction, tag string) []Contradiction {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].Text = contradictionTexts[list[i].Code].in(tag)
+	}
+	return list
+}
+
+func citiesOf(places map[string]firm.Place) map[string]string {
+	out := make(map[string]string, len(places))
+	for uri, p := range places {
+		out[uri] = p.City.In(lang.ZhHans)
+	}
+	return out
+}
+
 func (s *Service) circumstances(ctx context.Context, ref gs1.Ref, facts []fact) (circumstances, error) {
-	c := circumstances{cities: map[string]string{}}
+	var c circumstances
 	ch, err := s.chain(ctx, ref)
 	if err != nil {
 		return c, err
@@ -308,9 +342,7 @@ func (s *Service) circumstances(ctx context.Context, ref gs1.Ref, facts []fact) 
 		}
 	}
 	_, places, err := s.names(ctx, facts)
-	for uri, p := range places {
-		c.cities[uri] = p.City.In(lang.ZhHans)
-	}
+	c.cities = citiesOf(places)
 	return c, err
 }
 

@@ -186,3 +186,44 @@ func TestTwoStaysInOneContainer(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// A scan tells of what contradicts itself in what was said by those who may speak for the product, and of nothing that a stranger puts beside it.
+func TestAScanTellsOfContradictions(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	u := b.goods()
+	shop := b.firm(firm.Firm{ID: "shop", Name: lang.ZhEn("", "Shop"), Kind: firm.DutyFree, Country: "CN", Grants: []string{"690123456"}})
+	rival := b.firm(firm.Firm{ID: "rival", Name: lang.ZhEn("", "Rival"), Kind: firm.Importer, GLNs: []string{"4012345000009"}})
+	for _, f := range []firm.Firm{shop, rival} {
+		_, _, err := b.PutLot(t.Context(), f, Lot{GTIN: gtinA, Lot: "L1", Expires: map[string]string{"shop": "2031-01-01", "rival": "2026-01-01"}[f.ID]})
+		must(t, err)
+	}
+	unit := node(u.Ref())
+	b.capture(b.maker, event("ObjectEvent", "ADD", "commissioning", "2026-01-01T00:00:00Z", at("001")+`"epcList":["`+unit+`"]`))
+	b.capture(rival, event("ObjectEvent", "OBSERVE", "receiving", "2025-12-01T00:00:00Z",
+		`"epcList":["`+unit+`"],"destinationList":[{"type":"owning_party","destination":"https://id.gs1.org/417/4012345000009"}]`))
+	see := func(want ...string) {
+		t.Helper()
+		for _, ref := range []gs1.Ref{u.Ref(), {GTIN: gtinA, Serial: u.Serial}} {
+			a := b.scan(ref, "v", "")
+			if got := codesOf(a.Contradictions); !slices.Equal(got, want) || slices.ContainsFunc(a.Contradictions, func(c Contradiction) bool { return c.Text == "" }) {
+				t.Errorf("a scan of %v tells of %+v, want %q", ref, a.Contradictions, want)
+			}
+			if a.Authenticity.Status != AuthIssued {
+				t.Errorf("%+v", a.Authenticity)
+			}
+		}
+	}
+	see(ExpiryDiffers)
+	if list, _, err := b.Contradictions(t.Context(), u.Ref(), lang.En, ""); err != nil || !slices.Contains(codesOf(list), UsedBeforeMade) {
+		t.Errorf("an officer sees %+v, %v", list, err)
+	}
+	b.capture(shop, event("ObjectEvent", "OBSERVE", "storing", "2025-11-01T00:00:00Z", at("002")+`"epcList":["`+unit+`"]`))
+	b.clock.Advance(time.Minute)
+	see(UsedBeforeMade, ExpiryDiffers)
+	lot := u.Ref()
+	lot.Serial = ""
+	if got := codesOf(b.scan(lot, "v", "").Contradictions); !slices.Equal(got, []string{ExpiryDiffers}) {
+		t.Errorf("a scan of the lot tells of %q", got)
+	}
+}

@@ -154,6 +154,7 @@ func (s *Service) Lot(ctx context.Context, g gs1.GTIN, lot string) (*LotView, er
 	if len(records) == 0 {
 		return nil, errNoLot(g, lot)
 	}
+	var vouching []store.Doc[Lot]
 	v := &LotView{GTIN: string(g), Lot: lot, Facts: LotFacts{missing, missing, missing, missing, missing}}
 	for _, d := range records {
 		l := d.V
@@ -165,7 +166,8 @@ func (s *Service) Lot(ctx context.Context, g gs1.GTIN, lot string) (*LotView, er
 		take(&v.Facts.Inspection, l.Inspection != "", by)
 		v.Produced = cmp.Or(v.Produced, l.Produced)
 		if speaksFor(firms[l.Firm], g) {
-			v.vouched = cmp.Or(v.vouched, l.Produced)
+			v.vouched, v.vouchedExpires = cmp.Or(v.vouched, l.Produced), cmp.Or(v.vouchedExpires, l.Expires)
+			vouching = append(vouching, d)
 		}
 		v.Expires = cmp.Or(v.Expires, l.Expires)
 		v.Quantity = cmp.Or(v.Quantity, l.Quantity)
@@ -178,6 +180,7 @@ func (s *Service) Lot(ctx context.Context, g gs1.GTIN, lot string) (*LotView, er
 		return nil, err
 	}
 	v.vouch()
+	v.differs = dateConflicts(vouching)
 	v.settle()
 	return v, nil
 }

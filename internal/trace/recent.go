@@ -54,6 +54,7 @@ type recent struct {
 	places   map[string]int64 // when last
 	last     scanDoc          // the last one with a place
 	nearAt   int64            // when two visitors were last in two places within an hour
+	nearGap  int64            // the shortest time between them, since it was that long ago
 }
 
 // tally counts the scans of a visitor.
@@ -100,6 +101,9 @@ func (r *recent) add(d scanDoc, now int64) {
 		return
 	}
 	if r.far(d) {
+		if gap := d.At - r.last.At; r.nearAt == 0 || d.At-r.nearAt >= nearFor.Milliseconds() || gap < r.nearGap {
+			r.nearGap = gap
+		}
 		r.nearAt = d.At
 	}
 	r.last = d
@@ -129,6 +133,7 @@ type seen struct {
 	cities    int      // distinct places, lately
 	afterSale int      // distinct others since the sale, lately
 	near      bool     // two visitors in two places within an hour, lately
+	apart     int64    // the shortest time between them, in seconds
 }
 
 // seen looks back from a scan.
@@ -137,6 +142,13 @@ func (r *recent) seen(d scanDoc, soldAt time.Time) seen {
 	defer r.mu.Unlock()
 	s := seen{firstAt: r.firstAt, others: r.total, visitors: r.unknown.counted + r.lately}
 	s.near = r.far(d) || r.nearAt != 0 && d.At-r.nearAt < nearFor.Milliseconds()
+	if s.near {
+		gap := r.nearGap
+		if r.far(d) && (gap == 0 || d.At-r.last.At < gap) {
+			gap = d.At - r.last.At
+		}
+		s.apart = gap / 1000
+	}
 	if own, known := r.visitors[d.Visitor]; known {
 		s.others -= own.scans
 		if own.counted > 0 {

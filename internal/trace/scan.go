@@ -132,6 +132,9 @@ func (s *Service) recorded(ctx context.Context, req ScanRequest, f facts) (*Answ
 	}
 	a := f.verdict()
 	d.Head = a.Headline.Status
+	if err := s.note(wctx, req.Ref, &f, a); err != nil {
+		return s.unrecorded(ctx, f, err)
+	}
 	if req.Device != "" && s.deps.Exposures != nil && req.Ref.Level() != gs1.Product {
 		if err := s.deps.Exposures.RecordExposure(wctx, req.Device, f.chain.exposure(req.Ref), f.now); err != nil {
 			return s.unrecorded(ctx, f, err)

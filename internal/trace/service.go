@@ -97,6 +97,9 @@ type Service struct {
 	captures *store.Collection[captureDoc]
 	scans    *store.Collection[scanDoc]
 
+	anomalies *store.Collection[anomalyDoc]
+	noted     *anomalyCache
+
 	flows     *store.Collection[flowDoc]
 	followers *store.Collection[follower]
 
@@ -197,6 +200,7 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 	open(func() (err error) { s.plans, err = store.Open(ctx, deps.Engine, planDef); return err })
 	open(func() (err error) { s.spoken, err = store.Open(ctx, deps.Engine, spokenDef); return err })
 	open(func() (err error) { s.scans, err = store.Open(ctx, deps.Engine, scanDef); return err })
+	open(func() (err error) { s.anomalies, err = store.Open(ctx, deps.Engine, anomalyDef); return err })
 	open(func() (err error) { s.flows, err = store.Open(ctx, deps.Engine, flowDef); return err })
 	open(func() (err error) {
 		s.followers, err = store.Open(ctx, deps.Engine, store.Def[follower]{Name: "trace_followers"})
@@ -209,6 +213,7 @@ func Open(ctx context.Context, deps Deps) (*Service, error) {
 	sizes := cmp.Or(deps.sizes, productionSizes)
 	s.chains = newChainCache(sizes.chainKiB)
 	s.recent = newRecentCache(sizes.recent)
+	s.noted = newAnomalyCache(sizes.recent)
 	s.done = otter.Must(&otter.Options[string, struct{}]{MaximumSize: sizes.captures})
 	s.heard = otter.Must(&otter.Options[string, struct{}]{MaximumSize: sizes.captures})
 	return s, nil

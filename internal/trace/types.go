@@ -135,6 +135,8 @@ type Answer struct {
 	Cold         *ColdAnswer  `json:"cold_chain,omitempty"` // of goods whose product has limits
 	Scan         ScanFacts    `json:"scan"`
 
+	Contradictions []Contradiction `json:"contradictions,omitempty"` // in the order of times
+
 	encoded *encoded // of Product, Lot and Chain; nil: they are not encoded yet
 }
 
@@ -221,7 +223,9 @@ type LotView struct {
 	Facts     LotFacts    `json:"facts"`
 	Documents []PaperView `json:"documents,omitempty"` // those that count most
 
-	vouched string // the production date, if who may speak for the product says it: no other clears a warning
+	vouched        string // the production date, if who may speak for the product says it: no other clears a warning
+	vouchedExpires string
+	differs        []Contradiction // between the records of those who may speak for the product
 }
 
 // FirmName names a firm to the public.

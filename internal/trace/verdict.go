@@ -41,7 +41,7 @@ func (f *facts) verdict() *Answer {
 	c := f.chain
 	a := &Answer{
 		Lang: f.lang, Asked: f.asked, Level: c.level(), Product: c.product, Lot: c.lot, Chain: c.steps(f.lang), encoded: c.encoded(f.lang), Findings: []Finding{},
-		Cold: c.coldIn(f.lang), Scan: ScanFacts{Count: f.seen.others, Places: f.seen.places},
+		Cold: c.coldIn(f.lang), Scan: ScanFacts{Count: f.seen.others, Places: f.seen.places}, Contradictions: worded(c.conflicts, f.lang),
 	}
 	if f.seen.firstAt != 0 {
 		t := time.UnixMilli(f.seen.firstAt).UTC()

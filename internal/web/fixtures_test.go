@@ -2,10 +2,12 @@ package web
 
 import (
 	"bytes"
+	"math"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/haisu-trace/haisu/internal/coldchain"
 	"github.com/haisu-trace/haisu/internal/lang"
 	"github.com/haisu-trace/haisu/internal/trace"
 	"github.com/haisu-trace/haisu/internal/warning"
@@ -40,7 +42,7 @@ var noon = time.Date(2026, 3, 14, 4, 0, 0, 0, time.UTC)
 // scenes are the answers that the tests look at: one for each status of the headline, and what else differs in kind.
 var scenes = []string{
 	"ok", "warning_red", "warning_orange", "warning_yellow", "warning_blue", "possible", "recalled", "unconfirmed", "void", "suspicious", "unknown_unit",
-	"unknown_code",
+	"unknown_code", "cold_excursion", "cold_within", "cold_nothing",
 }
 
 // scene makes an answer as package trace makes it.
@@ -55,6 +57,13 @@ func scene(name, tag string) *trace.Answer {
 var sceneEdits = map[string]func(a *trace.Answer, tag string){
 	"ok": func(a *trace.Answer, tag string) {
 		a.Scan.First, a.Scan.Count, a.Scan.FirstAt, a.Scan.Places = true, 0, nil, nil
+	},
+	"cold_excursion": func(a *trace.Answer, tag string) { a.Cold = coldAnswer(tag, true) },
+	"cold_within":    func(a *trace.Answer, tag string) { a.Cold = coldAnswer(tag, false) },
+	"cold_nothing": func(a *trace.Answer, tag string) {
+		a.Cold = coldAnswer(tag, false)
+		a.Cold.State, a.Cold.Provenance, a.Cold.By, a.Cold.Charts = coldchain.StateNoData, trace.ProvMissing, nil, nil
+		a.Cold.Text = pick(tag, "该商品有温湿度要求，但没有查到它的记录。", "This product has limits, and no record of it was found.")
 	},
 	"warning_red": func(a *trace.Answer, tag string) {
 		warn(a, tag, "red", pick(tag, "有红色风险预警", "A red safety warning is in force"))
@@ -224,6 +233,45 @@ func baseAnswer(tag string) *trace.Answer {
 			Places: []string{pick(tag, "三亚 椰湾国际免税城", "Coconut Bay Mall, Sanya"), pick(tag, "海口", "Haikou")},
 		},
 	}
+}
+
+// coldAnswer is of a voyage of four days, with humidity; troubled, it has an excursion and a gap.
+func coldAnswer(tag string, troubled bool) *trace.ColdAnswer {
+	lo, hi, wet := 2.0, 8.0, 75.0
+	begin := noon.Add(-96 * time.Hour)
+	a := &trace.ColdAnswer{
+		View: coldchain.View{
+			State: coldchain.StateWithin, Limits: coldchain.Rules{Temperature: &coldchain.Range{Min: &lo, Max: &hi}, Humidity: &coldchain.Range{Max: &wet}, ExcursionMinutes: 30, GapMinutes: 60},
+			Charts: []coldchain.Chart{
+				{Quantity: coldchain.Temperature, Limits: coldchain.Range{Min: &lo, Max: &hi}, From: begin, To: noon},
+				{Quantity: coldchain.Humidity, Limits: coldchain.Range{Max: &wet}, From: begin, To: noon},
+			},
+		},
+		Text:       pick(tag, "有记录的时间内，温湿度都在规定范围内，记录没有中断。", "Whenever it was recorded, it was within the limits, without a gap."),
+		Provenance: trace.ProvClaimed, By: []trace.FirmName{{ID: "f-2", Name: lang.ZhEn("海南椰湾免税品经营有限公司", "Hainan Coconut Bay Duty Free Co., Ltd.")}},
+	}
+	for i := range 96 {
+		col := coldchain.Column{From: begin.Add(time.Duration(i) * time.Hour), To: begin.Add(time.Duration(i+1) * time.Hour)}
+		swing := math.Sin(float64(i) / 7)
+		wet := coldchain.Column{From: col.From, To: col.To, Lo: 55 + 8*swing, Hi: 58 + 8*swing}
+		col.Lo, col.Hi = 4.4+swing, 5.2+swing
+		if troubled && i >= 30 && i < 37 {
+			col.Hi = 11.4
+		}
+		if troubled && i >= 60 && i < 70 {
+			continue
+		}
+		a.Charts[0].Columns, a.Charts[1].Columns = append(a.Charts[0].Columns, col), append(a.Charts[1].Columns, wet)
+	}
+	if troubled {
+		a.State, a.Text = coldchain.StateExcursion, pick(tag, "记录显示曾超出规定范围，超过了允许的时间。这不是安全结论；如有疑问，请询问店员。",
+			"It was outside of the limits for longer than allowed. This is no finding about safety; if in doubt, ask the staff.")
+		a.Excursions = []coldchain.Outside{{Quantity: coldchain.Temperature, From: begin.Add(30 * time.Hour), To: begin.Add(37 * time.Hour), Minutes: 420, Peak: 11.4, Limit: 8}}
+		a.Gaps = []coldchain.Interval{{From: begin.Add(60 * time.Hour), To: begin.Add(70 * time.Hour)}}
+		a.Charts[0].Outside, a.Charts[0].Gaps, a.Charts[1].Gaps = []coldchain.Interval{{From: a.Excursions[0].From, To: a.Excursions[0].To}}, a.Gaps, a.Gaps
+		a.More = 3
+	}
+	return a
 }
 
 // documents are one that an authority has verified, one that a firm claims and whose file is not public, and one that has expired.

@@ -45,6 +45,7 @@ func hostileAnswer(name string) *trace.Answer {
 	for _, kind := range []string{"recall", "warning", "notice", "code", s} {
 		a.Findings = append(a.Findings, trace.Finding{Kind: kind, Code: s, Level: s, Match: "possible", No: s, Title: s, Text: s, Todo: s + " "})
 	}
+	a.Contradictions = []trace.Contradiction{{Code: s, Grade: s, Text: s, First: s, Second: s, At: at}, {Code: s, Grade: s, Text: s, First: s, Says: []string{s, s}, At: at}}
 	return a
 }
 

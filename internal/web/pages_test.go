@@ -54,6 +54,8 @@ func TestHeadlineByStatus(t *testing.T) {
 		"ok": {"t-green", "#i-ok"}, "warning_red": {"t-red", "#i-alert"}, "warning_orange": {"t-orange", "#i-alert"}, "warning_yellow": {"t-yellow", "#i-alert"},
 		"warning_blue": {"t-blue", "#i-alert"}, "possible": {"t-yellow", "#i-alert"}, "recalled": {"t-red", "#i-stop"}, "unconfirmed": {"t-slate", "#i-wait"},
 		"void": {"t-ink", "#i-ban"}, "suspicious": {"t-plum", "#i-doubt"}, "unknown_unit": {"t-slate", "#i-ask"}, "unknown_code": {"t-slate", "#i-ask"},
+		// An excursion is no warning.
+		"cold_excursion": {"t-green", "#i-ok"}, "cold_within": {"t-green", "#i-ok"}, "cold_nothing": {"t-green", "#i-ok"},
 	}
 	for _, tag := range languages {
 		for _, name := range scenes {
@@ -107,6 +109,32 @@ func TestScanPageHasEverythingInOrder(t *testing.T) {
 			i := strings.Index(body[at:], part)
 			if i < 0 {
 				t.Fatalf("%s: no %q after %q", tag, part, body[max(0, at-60):at])
+			}
+			at += i
+		}
+	}
+}
+
+// What contradicts itself in the records is shown beside them, with the word that it says nothing about the goods.
+func TestContradictionsAreShown(t *testing.T) {
+	t.Parallel()
+	for _, tag := range languages {
+		a := scene("ok", tag)
+		show := func() string {
+			return parse(t, render(t, func(b *bytes.Buffer) error { return newPages(t).RenderScan(b, tag, a) })).text()
+		}
+		if strings.Contains(show(), words["clash"].in(tag)) {
+			t.Error("contradictions are announced, and there are none")
+		}
+		a.Contradictions = []trace.Contradiction{
+			{Code: trace.ExpiryDiffers, Text: "the dates differ", Says: []string{"2027-03-01", "2027-09-01"}, At: noon},
+			{Code: trace.ReceivedBeforeShipped, Text: "received too early", At: noon},
+		}
+		body, at := show(), 0
+		for _, part := range []string{words["clash"].in(tag), "the dates differ", "2027-03-01 / 2027-09-01", "received too early", momentOf(tag, noon).Text, words["clash.note"].in(tag)} {
+			i := strings.Index(body[at:], part)
+			if i < 0 {
+				t.Fatalf("%s: no %q in order", tag, part)
 			}
 			at += i
 		}

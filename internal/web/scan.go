@@ -31,10 +31,13 @@ type scanView struct {
 	Lot      *cardView
 	Papers   []paperView
 	About    spoken // description of the product
+	Cold     *coldView
 	Chain    []stepView
 	HasChain bool
 	Log      *logView
 	Scans    *scansView
+
+	Conflicts []conflictView
 }
 
 // part is one element of the code: a GS1 application identifier and its value.
@@ -77,6 +80,13 @@ type stepView struct {
 	Mark           template.HTML
 	Missing, Wrong bool
 	Gap            bool // steps between the one before and this one are left out
+}
+
+// conflictView is something in the records that cannot be.
+type conflictView struct {
+	Text string
+	Says string // the two dates, if it is about dates
+	At   moment
 }
 
 // paperView is a document about the goods: of the lot first, then of the product.
@@ -145,6 +155,7 @@ func (p *Pages) RenderScan(w io.Writer, tag string, a *trace.Answer) error {
 		H1: clean(a.Headline.Title), Todo: clean(a.Headline.Todo), Level: levelName(tag, a.Headline.Level),
 		Code: codeParts(&a.Asked), Scheme: clean(a.Asked.Scheme), Checks: checks(tag, a), AsOf: momentOf(tag, a.Safety.AsOf),
 		Findings: findings(tag, a), HasChain: hasChain(a), Chain: steps(tag, a.Chain), Log: logOf(tag, a.Chain), Scans: scans(tag, a),
+		Conflicts: conflicts(tag, a.Contradictions),
 	}
 	if a.Headline.Status == trace.HeadWarning {
 		v.Tone = levelTone(a.Headline.Level, look.tone)
@@ -154,6 +165,7 @@ func (p *Pages) RenderScan(w io.Writer, tag string, a *trace.Answer) error {
 		v.Name, v.About, v.Product = speak(tag, a.Product.Name), speak(tag, a.Product.Description), productCard(tag, a.Product)
 		v.Title += " · " + v.Name.Text
 	}
+	v.Cold = coldCard(tag, a.Cold)
 	if a.Lot != nil {
 		v.Lot, v.Papers = lotCard(tag, a.Lot), papers(tag, words["paper.lot"].in(tag), a.Lot.Documents)
 	}
@@ -166,6 +178,18 @@ func (p *Pages) RenderScan(w io.Writer, tag string, a *trace.Answer) error {
 // hasChain says whether the page speaks of a chain. A product without a lot has none, so it lacks none.
 func hasChain(a *trace.Answer) bool {
 	return len(a.Chain) > 0 || a.Product != nil && (a.Asked.Lot != "" || a.Asked.Serial != "")
+}
+
+func conflicts(tag string, list []trace.Contradiction) []conflictView {
+	out := make([]conflictView, 0, len(list))
+	for _, c := range list {
+		v := conflictView{Text: clean(c.Text), At: momentOf(tag, c.At)}
+		if len(c.Says) > 0 { // of records, whose time says nothing to a shopper
+			v.Says, v.At = clean(strings.Join(c.Says, " / ")), moment{}
+		}
+		out = append(out, v)
+	}
+	return out
 }
 
 func codeParts(a *trace.Asked) []part {
