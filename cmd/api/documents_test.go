@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"image"
 	"image/png"
 	"io"
@@ -166,13 +167,65 @@ func TestDocuments(t *testing.T) {
 	p.do(nil, "DELETE", "/v1/documents/"+id, maker, nil, 404)
 	p.do(nil, "GET", "/v1/documents/"+id+"/file", officer, nil, 404)
 
-	// The trail has who handed in, read, decided and withdrew.
+	// The trail has who handed in, read, decided and withdrew, and what was decided on.
+	auditor := bearer(p.loginAs("wu.ping", "auditor"))
+	for action, want := range map[string]string{
+		"createDocument": "seller:maker/", "getDocumentFile": "operator:chen.yu", "decideDocument": "operator:chen.yu", "withdrawDocument": "seller:maker/",
+	} {
+		subject := id
+		if action == "getDocumentFile" {
+			subject = secret
+		}
+		list := p.do(nil, "GET", "/v1/audit?action="+action+"&subject=document/"+subject, auditor, nil, 200).json(t)
+		if who, _ := at(t, list, "items", 0, "actor").(string); !strings.HasPrefix(who, want) {
+			t.Errorf("%s: %v", action, list)
+		}
+		if what := fmt.Sprint(list); action == "withdrawDocument" && !strings.Contains(what, hex.EncodeToString(sum[:])) {
+			t.Errorf("the trail has not the hash of what was withdrawn: %s", what)
+		}
+	}
 	if err := p.stop(); err != nil {
 		t.Fatal(err)
 	}
 	out := p.command("", "verify")
 	if !strings.Contains(out, "the audit trail is in order") {
 		t.Error(out)
+	}
+}
+
+// What a firm hands in with its test key is seen with that alone, and waits for no officer.
+func TestDocumentsOfATestTenant(t *testing.T) {
+	t.Parallel()
+	p := start(t, map[string]string{"DATA_DIR": t.TempDir(), "DEMO": "off"})
+	officer := bearer(p.login("chen.yu"))
+	live, test := p.onboard(bearer(p.loginAs("xu.jing", "registrar")), "maker", map[string]any{
+		"name": map[string]any{"zh-Hans": "酒厂", "en": "Distillery"}, "kind": "producer", "country": "FR", "prefixes": []any{"690123456"},
+	})
+	for _, key := range []map[string]string{live, test} {
+		p.do(nil, "PUT", "/v1/products/"+gtin, key, spirits, 201)
+	}
+	fields := map[string]string{"gtin": gtin, "kind": "certificate", "issuer": "SGS", "public": "true"}
+	tried := at(t, p.handIn(test, fields, []byte(aPDF), 201).json(t), "id").(string)
+	file := "/v1/products/" + gtin + "/documents/" + tried
+	p.do(nil, "GET", file, test, nil, 200)
+	for _, key := range []map[string]string{test, live} {
+		set := p.do(nil, "GET", "/01/"+gtin+"?linkType=linkset", key, nil, 200)
+		if linked := bytes.Contains(set.body, []byte(tried)); linked != (key["Authorization"] == test["Authorization"]) {
+			t.Errorf("it is linked: %v", linked)
+		}
+	}
+	for _, other := range []map[string]string{live, nil} {
+		p.do(nil, "GET", file, other, nil, 404)
+	}
+	p.do(nil, "GET", "/v1/documents/"+tried, live, nil, 404)
+	p.do(nil, "GET", "/v1/documents/"+tried, officer, nil, 404)
+	p.do(nil, "PUT", "/v1/documents/"+tried+"/decision", officer, map[string]any{"state": "verified", "seen": "unverified"}, 404)
+	if id := at(t, p.handIn(live, fields, []byte(aPDF), 201).json(t), "id"); id == tried {
+		t.Error("production and the test tenant have one document")
+	}
+	p.do(nil, "DELETE", "/v1/documents/"+tried, test, nil, 204)
+	if n := len(at(t, p.do(nil, "GET", "/v1/products/"+gtin+"/documents", nil, nil, 200).json(t), "items").([]any)); n != 1 {
+		t.Errorf("the public sees %d documents", n)
 	}
 }
 

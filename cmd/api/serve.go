@@ -165,7 +165,7 @@ func (a *app) server(ctx context.Context, publicURL string, guard *httpapi.Guard
 // sandbox gives a firm's test tenant.
 func (a *app) sandbox(ctx context.Context, firm string) (httpapi.Tenant, error) {
 	t, err := a.sandboxes.Of(ctx, firm)
-	return httpapi.Tenant{Scanner: t, Catalogue: t, Codes: t, Capture: t, Events: t, Links: t, Graph: t}, err
+	return httpapi.Tenant{Scanner: t, Catalogue: t, Codes: t, Capture: t, Events: t, Links: t, Graph: t, Documents: t}, err
 }
 
 // ready is nil when the store takes writes and the warnings in force are known.

@@ -30,8 +30,18 @@ type Binding struct {
 // MaxBinding is how long a binding counts. What stays beside a logger for longer is bound again.
 const MaxBinding = 92 * 24 * time.Hour
 
-// maxBindings bounds the bindings of a logger that can count at a time: every reading is judged under all of them.
-const maxBindings = 100
+// What bounds the bindings of a logger that can count at a time, since every reading is judged under all of them: those that its firm told within MaxBinding, and
+// those that trace events made within a day.
+const (
+	maxBindings = 100
+	maxObserved = 2000
+)
+
+// Where bindings come from, in the keys of byLogger.
+const (
+	told     = "told"
+	observed = "observed"
+)
 
 // end is when the binding ends, at the latest.
 func (b *Binding) end() time.Time {
@@ -43,8 +53,12 @@ func (b *Binding) end() time.Time {
 }
 
 var bindingDef = store.Def[Binding]{Name: "cold_bindings", Feed: true, Indexes: []store.Index[Binding]{
-	{Name: byLogger, Version: "1", Keys: func(_ string, b *Binding) ([]store.Key, store.Key) {
-		return []store.Key{store.K(b.Firm), store.K(b.Firm, b.Logger)}, store.K(b.From)
+	{Name: byLogger, Version: "2", Keys: func(_ string, b *Binding) ([]store.Key, store.Key) {
+		source := told
+		if b.Event != "" {
+			source = observed
+		}
+		return []store.Key{store.K(b.Firm), store.K(b.Firm, b.Logger), store.K(b.Firm, b.Logger, source)}, store.K(b.From)
 	}},
 	{Name: byThing, Version: "1", Keys: func(_ string, b *Binding) ([]store.Key, store.Key) {
 		return []store.Key{store.K(b.Thing)}, store.K(b.From)
@@ -102,7 +116,7 @@ func vouches(f firm.Firm, epc gs1.EPC) bool {
 }
 
 func (s *Service) bind(ctx context.Context, b Binding) (Binding, error) {
-	near := store.Query{Index: byLogger, Eq: store.K(b.Firm, b.Logger), From: store.K(b.From.Add(-MaxBinding)), To: store.K(b.From.Add(MaxBinding))}
+	near := store.Query{Index: byLogger, Eq: store.K(b.Firm, b.Logger, told), From: store.K(b.From.Add(-MaxBinding)), To: store.K(b.From.Add(MaxBinding))}
 	n, err := s.bindings.Count(ctx, near, maxBindings)
 	if err != nil {
 		return b, err

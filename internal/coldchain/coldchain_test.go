@@ -550,3 +550,26 @@ func TestManyExcursions(t *testing.T) {
 		t.Errorf("%d and %d more; %+v", len(o.Excursions), o.MoreExcursions, o.Excursions[0])
 	}
 }
+
+// A logger that reports by thousands of events can still be bound by its firm, and the bindings of one day are bounded.
+func TestManyObservedEvents(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var items []store.Item[Binding]
+	for i := range maxObserved - 1 {
+		v := Binding{Firm: "maker", Logger: "log-1", Thing: lotA, GTIN: gtinA, From: noon, To: noon, Event: fmt.Sprint("urn:x:", i)}
+		items = append(items, store.Item[Binding]{ID: v.id(), V: v})
+	}
+	_, err := b.bindings.InsertMany(t.Context(), items)
+	must(t, err)
+	for i := range 3 {
+		must(t, b.bindObserved(t.Context(), Binding{Firm: "maker", Logger: "log-1", Thing: lotA, GTIN: gtinA, From: noon, To: noon, Event: fmt.Sprint("urn:y:", i)}))
+	}
+	must(t, b.bindObserved(t.Context(), Binding{Firm: "maker", Logger: "log-1", Thing: lotA, GTIN: gtinA, From: noon, To: noon, Event: "urn:x:0", Withdrawn: true}))
+	b.bind(maker, lotA, noon, time.Time{})
+	n, err := b.bindings.Count(t.Context(), store.Query{Index: byLogger, Eq: store.K("maker", "log-1")}, 10_000)
+	d, gerr := b.bindings.Find(t.Context(), store.Query{Index: byThing, Eq: store.K(lotA), Limit: 1})
+	if err != nil || gerr != nil || n != maxObserved+1 || len(d.Items) != 1 {
+		t.Errorf("%d bindings, %v, %v", n, err, gerr)
+	}
+}

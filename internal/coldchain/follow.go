@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/haisu-trace/haisu/internal/firm"
@@ -110,7 +112,7 @@ func (s *Service) Follow(ctx context.Context, g Graph, fence int64) (more bool, 
 		}
 		*feed.token, more = next, more || n == followBatch
 	}
-	for _, id := range sortedKeys(concerned) {
+	for _, id := range slices.Sorted(maps.Keys(concerned)) {
 		if err := s.derive(ctx, g, id, fence); err != nil {
 			return false, fmt.Errorf("coldchain: the records of %s: %w", id, err)
 		}
@@ -239,10 +241,33 @@ func (s *Service) observe(ctx context.Context, o *Observation) error {
 			if b.To.Sub(b.From) > MaxBinding {
 				b.To = b.From.Add(MaxBinding)
 			}
-			if err := change(ctx, s.bindings, b.id(), func(v *Binding) error { *v = b; return nil }); err != nil {
+			if err := s.bindObserved(ctx, b); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// bindObserved keeps the binding that an event makes. Of more than maxObserved on one day of a logger nobody could make sense; they are left out.
+func (s *Service) bindObserved(ctx context.Context, b Binding) error {
+	day := b.From.Truncate(24 * time.Hour)
+	n, err := s.bindings.Count(ctx, store.Query{
+		Index: byLogger, Eq: store.K(b.Firm, b.Logger, observed), From: store.K(day), To: store.K(day.Add(24 * time.Hour)),
+	}, maxObserved)
+	if err != nil {
+		return err
+	}
+	if n == maxObserved {
+		if _, err := s.bindings.Get(ctx, b.id()); errors.Is(err, store.ErrNotFound) {
+			if s.log != nil {
+				s.log.WarnContext(ctx, "too many events with sensor data of one logger and day", "firm", b.Firm, "logger", b.Logger, "event", b.Event)
+			}
+			return nil
+		}
+	}
+	return change(ctx, s.bindings, b.id(), func(v *Binding) error {
+		*v = b
+		return nil
+	})
 }

@@ -100,6 +100,7 @@ func (s *Service) sort(firmID string, batch []Reading) ([]*part, error) {
 	var bad []fault.Field
 	var parts []*part
 	at := map[windowKey]*part{}
+	var last *part // most readings are of the window of the one before
 	for i := range batch {
 		k, p, f := batch[i].point(firmID, latest)
 		if f.Code != "" {
@@ -109,11 +110,13 @@ func (s *Service) sort(firmID string, batch []Reading) ([]*part, error) {
 			}
 			continue
 		}
-		if at[k] == nil {
-			at[k] = &part{key: k}
-			parts = append(parts, at[k])
+		if last == nil || last.key != k {
+			if last = at[k]; last == nil {
+				last = &part{key: k}
+				at[k], parts = last, append(parts, last)
+			}
 		}
-		at[k].points, at[k].places = append(at[k].points, p), append(at[k].places, i)
+		last.points, last.places = append(last.points, p), append(last.places, i)
 	}
 	if len(bad) > 0 {
 		return nil, fault.InvalidFields(bad...)
@@ -165,31 +168,38 @@ var errNothingNew = errors.New("coldchain: nothing new")
 // store adds a part to its window. It gives how many readings are new, and the places of those that contradict others.
 func (s *Service) store(ctx context.Context, p *part) (fresh int, contradicting []int, err error) {
 	sorted := slices.Clone(p.points)
-	slices.SortFunc(sorted, point.compare)
+	if !slices.IsSortedFunc(sorted, point.compare) {
+		slices.SortFunc(sorted, point.compare)
+	}
 	sorted = slices.Compact(sorted)
 	var all []point
+	contradicts := false
 	_, err = s.windows.Upsert(ctx, p.key.id(), func(w *window) error {
-		n, fits, err := w.add(p.key, sorted)
+		var err error
+		all, fresh, err = w.add(p.key, sorted)
+		contradicts = w.Contradicts > 0
 		switch {
 		case err != nil:
 			return err
-		case !fits:
+		case len(all) > maxPoints:
 			return fault.InvalidFields(fault.Field{
 				Pointer: pointer(p.places[0], "/time"), Code: "window_full",
 				Detail: fmt.Sprintf("logger %s would have more than %d readings of %s", p.key.logger, maxPoints, moment(p.key.day*dayMillis).Format(time.DateOnly)),
 			})
 		}
-		fresh = n
-		if all, err = unpack(w.Points, p.key.day); err == nil && n == 0 {
-			err = errNothingNew
+		if fresh == 0 {
+			return errNothingNew
 		}
-		return err
+		return nil
 	})
 	if errors.Is(err, errNothingNew) {
 		err = nil
 	}
 	if err != nil {
 		return 0, nil, err
+	}
+	if !contradicts {
+		return fresh, nil, nil
 	}
 	several := map[int64]bool{}
 	for m, n := range moments(all) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -206,6 +207,7 @@ func (s *Service) read(ctx context.Context, b *Binding, q Quantity, all map[stri
 	if len(all) == 0 {
 		return nil
 	}
+	judges := slices.Collect(maps.Values(all))
 	query := store.Query{
 		Index: byLogger, Eq: store.K(b.Firm, b.Logger, string(q)), From: store.K(dayOf(b.From.UnixMilli())), To: store.K(dayOf(b.end().UnixMilli()) + 1), Limit: 8,
 	}
@@ -216,12 +218,12 @@ func (s *Service) read(ctx context.Context, b *Binding, q Quantity, all map[stri
 		}
 		for i := range page.Items {
 			w := &page.Items[i].V
-			points, err := unpack(w.Points, w.Day)
+			points, err := unpack(w.Points, w.Day, 0)
 			if err != nil {
 				return fmt.Errorf("%s: %w", page.Items[i].ID, err)
 			}
 			for p, n := range moments(points) {
-				for _, j := range all {
+				for _, j := range judges {
 					j.add(p, n)
 				}
 			}
@@ -308,14 +310,4 @@ func change[T any](ctx context.Context, c *store.Collection[T], id string, edit 
 		return nil
 	}
 	return err
-}
-
-// sortedKeys gives the keys of a set in order, so that what is done with them is done in the same order each time.
-func sortedKeys(set map[string]bool) []string {
-	keys := make([]string, 0, len(set))
-	for k := range set {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -70,23 +70,26 @@ func dayOf(ms int64) int64 {
 	return d
 }
 
-// add makes the window the union of what it has and more, which is sorted. It says how many are new, and whether they fit: what does not fit leaves it as it was.
-func (w *window) add(k windowKey, more []point) (fresh int, fits bool, err error) {
-	have, err := unpack(w.Points, k.day)
+// add makes the window the union of what it has and more, which is sorted. It gives all of it, and how many are new. More than maxPoints do not fit: then the window
+// stays as it was.
+func (w *window) add(k windowKey, more []point) (all []point, fresh int, err error) {
+	all, err = unpack(w.Points, k.day, len(more))
 	if err != nil {
-		return 0, false, err
+		return nil, 0, err
 	}
-	all := make([]point, 0, len(have)+len(more))
-	all = append(append(all, have...), more...)
-	slices.SortFunc(all, point.compare)
-	all = slices.Compact(all)
-	if len(all) > maxPoints {
-		return 0, false, nil
+	have := len(all)
+	all = append(all, more...)
+	if have > 0 && len(more) > 0 && all[have-1].compare(more[0]) >= 0 { // else what comes is newer than all there is, as mostly
+		slices.SortFunc(all, point.compare)
+		all = slices.Compact(all)
+	}
+	if fresh = len(all) - have; fresh == 0 || len(all) > maxPoints {
+		return all, fresh, nil
 	}
 	w.Firm, w.Logger, w.Quantity, w.Day = k.firm, k.logger, k.quantity, k.day
 	w.Points = pack(all, k.day)
 	w.sum(all)
-	return len(all) - len(have), true, nil
+	return all, fresh, nil
 }
 
 func (w *window) sum(all []point) {
@@ -131,12 +134,13 @@ func pack(all []point, day int64) string {
 	return base64.RawStdEncoding.EncodeToString(b)
 }
 
-func unpack(text string, day int64) ([]point, error) {
+// unpack reads what pack wrote, into a list with room for so many more.
+func unpack(text string, day int64, room int) ([]point, error) {
 	b, err := base64.RawStdEncoding.DecodeString(text)
 	if err != nil {
 		return nil, fmt.Errorf("coldchain: a window: %w", err)
 	}
-	out := make([]point, 0, len(b)/5)
+	out := make([]point, 0, len(b)/4+room)
 	at, lo := day*dayMillis, int64(0)
 	for len(b) > 0 {
 		dt, n := binary.Uvarint(b)

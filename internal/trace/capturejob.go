@@ -138,5 +138,5 @@ func (s *Service) runCapture(ctx context.Context, r *job.Run) (any, error) {
 	c := &capturing{s: s, f: f, id: d.ID, doc: d.V, progress: func(ctx context.Context, done, total int) error {
 		return r.Progress(ctx, int64(done), int64(total), nil)
 	}}
-	return nil, c.run(ctx)
+	return nil, c.carry(ctx)
 }

@@ -269,8 +269,39 @@ func (b *jobbing) dies(id string, writes int) error {
 	dying, err := Open(b.t.Context(), deps)
 	must(b.t, err)
 	dying.atOnce, mortal.left = b.atOnce, writes
-	c := &capturing{s: dying, f: b.maker, id: id, doc: d.V, progress: func(context.Context, int, int) error { return nil }}
+	c := &capturing{s: dying, f: b.maker, id: id, doc: d.V, progress: noProgress}
 	return c.run(b.t.Context())
+}
+
+// A cancellation stops a capture up to its decision, and none after it, whether it is met by the progress or by the end of the context.
+func TestACancellationAfterTheDecisionComesTooLate(t *testing.T) {
+	t.Parallel()
+	for _, abrupt := range []bool{false, true} {
+		for late, want := range map[bool]int{false: 0, true: 10} {
+			b := setupJobs(t)
+			b.atOnce = 4
+			sent := b.send(large(10), Rollback)
+			d, err := b.captures.Get(t.Context(), sent.ID)
+			must(t, err)
+			ctx, stop := context.WithCancelCause(t.Context())
+			c := &capturing{s: b.Service, f: b.maker, id: sent.ID, doc: d.V}
+			c.progress = func(context.Context, int, int) error {
+				switch {
+				case c.doc.Decided != late:
+					return nil
+				case abrupt:
+					stop(job.ErrCancelled)
+					return nil
+				}
+				return job.ErrCancelled
+			}
+			err = c.carry(ctx)
+			if late != (err == nil) || b.shown() != want || (c.doc.State == captureDone) != late {
+				t.Errorf("abrupt %v, late %v: %v, %d events show, %+v", abrupt, late, err, b.shown(), c.doc)
+			}
+			stop(nil)
+		}
+	}
 }
 
 // What a job gave up ends, forward if it was decided; a job that was never asked for is asked for.

@@ -22,6 +22,19 @@ type capturing struct {
 	progress func(ctx context.Context, done, total int) error
 }
 
+// carry runs the attempt. A cancellation that comes after the decision comes too late: what is planned is carried out at once, since whoever follows the
+// events waits for it.
+func (c *capturing) carry(ctx context.Context) error {
+	err := c.run(ctx)
+	if err != nil && c.doc.Decided && c.doc.State == captureRunning && (errors.Is(err, job.ErrCancelled) || errors.Is(context.Cause(ctx), job.ErrCancelled)) {
+		c.progress = noProgress
+		return c.forward(context.WithoutCancel(ctx))
+	}
+	return err
+}
+
+func noProgress(context.Context, int, int) error { return nil }
+
 func (c *capturing) run(ctx context.Context) error {
 	if c.doc.Decided {
 		return c.forward(ctx)

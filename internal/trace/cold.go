@@ -213,8 +213,11 @@ func (g ColdGraph) reports(ctx context.Context, id string, doc *eventDoc, o *col
 		return err
 	}
 	e, err := epcis.DecodeEvent(raw.V.Event, storedLimits)
-	if err != nil {
-		return err
+	if err != nil { // by rules that are newer than it: one event must not hold up all that come after it
+		if g.s.deps.Log != nil {
+			g.s.deps.Log.WarnContext(ctx, "sensor data of an event cannot be read", "event", id, "error", err)
+		}
+		return nil
 	}
 	firms, err := g.s.deps.Firms.GetMany(ctx, []string{doc.Firm})
 	if err != nil {

@@ -162,6 +162,40 @@ func TestTheLifeOfADocument(t *testing.T) {
 	}
 }
 
+// The numbers of a lot are verified by the documents that they stand on, of their kind, while these are good.
+func TestDocumentsVerifyTheNumbersOfALot(t *testing.T) {
+	t.Parallel()
+	b := setupPapers(t)
+	_, _, err := b.PutLot(t.Context(), b.maker, Lot{GTIN: gtinA, Lot: "L1", Inspection: "R-1", Declaration: "R-1"})
+	must(t, err)
+	facts := func() string {
+		v, err := b.Lot(t.Context(), gtinA, "L1")
+		must(t, err)
+		return v.Facts.Inspection.Status + " " + v.Facts.Declaration.Status
+	}
+	lab := b.add(b.maker, aReport, "lab")
+	inspection := aReport
+	inspection.Kind = PaperInspection
+	seen := b.add(b.maker, inspection, "inspection")
+	b.decide(lab.ID, PaperUnverified, PaperVerified, "")
+	if got := facts(); got != "claimed claimed" {
+		t.Error(got)
+	}
+	b.decide(seen.ID, PaperUnverified, PaperVerified, "")
+	if got := facts(); got != "verified claimed" {
+		t.Error(got)
+	}
+	v, err := b.Lot(t.Context(), gtinA, "L1")
+	must(t, err)
+	if f := v.Facts.Inspection; f.By != "hn-amr" || f.Document != "R-1" {
+		t.Errorf("got %+v", f)
+	}
+	b.clock.Advance(60 * 24 * time.Hour) // beyond its last day
+	if got := facts(); got != "claimed claimed" {
+		t.Error(got)
+	}
+}
+
 // What counts most comes first, what has expired last; a day is over at midnight in Hainan.
 func TestTheOrderOfDocuments(t *testing.T) {
 	t.Parallel()

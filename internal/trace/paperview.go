@@ -92,6 +92,20 @@ func (s *Service) shownPapers(ctx context.Context, ref gs1.Ref) ([]PaperView, er
 	return all[:min(len(all), maxShownPapers)], err
 }
 
+// vouch marks the lot's numbers as verified that stand on a document which an officer has verified.
+func (v *LotView) vouch() {
+	for i := range v.Documents {
+		d := &v.Documents[i]
+		switch {
+		case d.State != PaperVerified || d.Number == "":
+		case d.Kind == PaperDeclaration && d.Number == v.Declaration:
+			v.Facts.Declaration = d.Fact
+		case d.Kind == PaperInspection && d.Number == v.Inspection:
+			v.Facts.Inspection = d.Fact
+		}
+	}
+}
+
 // PublicPaper gives a document of a product or of its lots whose file anybody may have. NotFound (document_not_found).
 func (s *Service) PublicPaper(ctx context.Context, g gs1.GTIN, id string) (Paper, error) {
 	p, err := s.Paper(ctx, "", id)

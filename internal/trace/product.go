@@ -139,8 +139,10 @@ func (s *Service) Product(ctx context.Context, g gs1.GTIN) (*ProductView, error)
 		v.Updated = later(v.Updated, p.Updated)
 	}
 	v.settle()
-	v.Documents, err = s.shownPapers(ctx, gs1.Ref{GTIN: g})
-	return v, err
+	if v.Documents, err = s.shownPapers(ctx, gs1.Ref{GTIN: g}); err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
 // Lot gives the public view of a lot. NotFound.
@@ -174,10 +176,13 @@ func (s *Service) Lot(ctx context.Context, g gs1.GTIN, lot string) (*LotView, er
 		v.Sellers = append(v.Sellers, firmName(l.Firm, firms[l.Firm]))
 		v.Updated = later(v.Updated, l.Updated)
 	}
+	if v.Documents, err = s.shownPapers(ctx, gs1.Ref{GTIN: g, Lot: lot}); err != nil {
+		return nil, err
+	}
+	v.vouch()
 	v.differs = dateConflicts(vouching)
 	v.settle()
-	v.Documents, err = s.shownPapers(ctx, gs1.Ref{GTIN: g, Lot: lot})
-	return v, err
+	return v, nil
 }
 
 func firmsOf[T any](ctx context.Context, s *Service, docs []store.Doc[T], id func(T) string) (map[string]firm.Firm, error) {

@@ -93,7 +93,7 @@ func (s *Service) resume(ctx context.Context, d store.Doc[captureDoc]) error {
 	if err != nil {
 		return err
 	}
-	c := &capturing{s: s, f: f, id: d.ID, doc: d.V, progress: func(context.Context, int, int) error { return nil }}
+	c := &capturing{s: s, f: f, id: d.ID, doc: d.V, progress: noProgress}
 	if d.V.Decided {
 		return c.forward(ctx)
 	}
