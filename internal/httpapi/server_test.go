@@ -88,7 +88,7 @@ func TestLogHoldsNoSecretsAndNoPeople(t *testing.T) {
 	b.do(t, request("GET", "/nothing?token=canary-query", ""))
 	logged := b.log.String()
 	for _, canary := range []string{
-		"CanaryAgent", "203.0.113.77", "canarycookie", "canary", "hi_", "ht_", "lin.mei", "林梅", "staple", "罐口漏粉", "岗位", "%E5", "K7M2QPX", "48213", "hk_", "hs_", "hd_", "correct horse", "123456", "王女士",
+		"CanaryAgent", "203.0.113.77", "canarycookie", "canary", "hi_", "ht_", "lin.mei", "林梅", "staple", "罐口漏粉", "岗位", "%E5", "K7M2QPX", "48213 90571", "hk_", "hs_", "hd_", "correct horse", "123456", "王女士",
 		"138 0000", "chen.yu", "陈宇", device.ID, "06901234567892", "L24A1", "haikou-meilan-01", "fGx9b1Qk3n0",
 	} {
 		if strings.Contains(logged, canary) {
