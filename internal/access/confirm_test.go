@@ -9,6 +9,16 @@ import (
 
 var lin = NewOperator{Login: "lin.mei", Name: "Lin Mei", Authority: "hn-amr", Roles: []Role{Officer, Publisher}, Level: warning.Yellow, By: "root"}
 
+// publisher is lin, invited by root, enrolled and confirmed by a second administrator.
+func (b *bundle) publisher() {
+	b.t.Helper()
+	l, err := b.InviteOperator(b.t.Context(), lin)
+	must(b.t, err)
+	b.enrol(l)
+	_, _, err = b.ConfirmOperator(b.t.Context(), lin.Login, 0, "second")
+	must(b.t, err)
+}
+
 // rolesNow are what an operator may do now, light ones included.
 func (b *bundle) rolesNow(t *testing.T, login string) []Role {
 	t.Helper()
@@ -79,11 +89,7 @@ func TestWhatWaitsForAnotherAdministrator(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			l, err := b.InviteOperator(t.Context(), lin)
-			must(t, err)
-			b.enrol(l)
-			_, _, err = b.ConfirmOperator(t.Context(), lin.Login, 0, "second")
-			must(t, err)
+			b.publisher()
 			c.change.By = "second"
 			_, after, err := b.ChangeOperator(t.Context(), lin.Login, 0, c.change)
 			must(t, err)
@@ -127,12 +133,8 @@ func TestReadmissionWaitsForAnotherAdministrator(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	ctx := t.Context()
-	l, err := b.InviteOperator(ctx, lin)
-	must(t, err)
-	b.enrol(l)
-	_, _, err = b.ConfirmOperator(ctx, lin.Login, 0, "second")
-	must(t, err)
-	l, err = b.Readmit(ctx, lin.Login, "root")
+	b.publisher()
+	l, err := b.Readmit(ctx, lin.Login, "root")
 	must(t, err)
 	b.wantRoles(t, lin.Login, Officer)
 	_, _, err = b.ConfirmOperator(ctx, lin.Login, 0, "second")

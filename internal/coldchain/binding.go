@@ -78,7 +78,8 @@ func (b *Binding) id() string {
 }
 
 // Bind says that a firm's logger is with a thing, an EPC as URN or Digital Link, from one time to another, or until further notice. The same logger, thing
-// and beginning again changes the end of that binding, and may be repeated. Invalid, Malformed (no EPC), Conflict (too_many_bindings).
+// and beginning again changes the end of that binding, and may be repeated: without an end it leaves the one that is there, so a request that comes late opens
+// nothing again. Invalid, Malformed (no EPC), Conflict (too_many_bindings).
 func (s *Service) Bind(ctx context.Context, f firm.Firm, logger, thing string, from, to time.Time) (Binding, error) {
 	var bad []fault.Field
 	add := func(when bool, pointer, code, detail string) {
@@ -127,7 +128,11 @@ func (s *Service) bind(ctx context.Context, b Binding) (Binding, error) {
 		}
 	}
 	d, err := s.bindings.Upsert(ctx, b.id(), func(v *Binding) error {
+		end := v.To
 		*v = b
+		if b.To.IsZero() {
+			v.To = end
+		}
 		return nil
 	})
 	return d.V, err

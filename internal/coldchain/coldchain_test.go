@@ -484,6 +484,7 @@ func TestBindings(t *testing.T) {
 	}
 	b.bind(maker, "urn:epc:id:sgtin:690123456.0789.7x", noon, time.Time{})
 	b.bind(maker, "https://example.com/01/06901234567892/10/L9/21/7x", noon, noon.Add(time.Hour)) // the same unit: its binding ends
+	b.bind(maker, "urn:epc:id:sgtin:690123456.0789.7x", noon, time.Time{})                        // the first request again: it opens nothing
 	list, _, err := b.Bindings(ctx, "maker", "log-1", "", 10)
 	if err != nil || len(list) != 1 || !list[0].To.Equal(noon.Add(time.Hour)) || list[0].GTIN != gtinA || !list[0].Vouched {
 		t.Errorf("%+v, %v", list, err)

@@ -137,22 +137,9 @@ func (s *Service) derive(ctx context.Context, g Graph, id string, fence int64) e
 	if err != nil {
 		return err
 	}
-	var old []string
-	if err := s.records.Each(ctx, store.Query{Index: byBinding, Eq: store.K(id)}, func(d store.Doc[record]) error {
-		if _, ok := want[d.ID]; !ok {
-			old = append(old, d.ID)
-		}
-		return nil
-	}); err != nil {
+	err = drop(ctx, s.records, store.Query{Index: byBinding, Eq: store.K(id)}, want, func(id string) error { return s.tell(ctx, id, nil) })
+	if err != nil {
 		return err
-	}
-	for _, id := range old {
-		if err := s.tell(ctx, id, nil); err != nil {
-			return err
-		}
-		if err := s.records.Delete(ctx, id); err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
 	}
 	for id, r := range want {
 		if err := keep(ctx, s.records, id, *r); err != nil {
@@ -248,8 +235,22 @@ func (s *Service) tell(ctx context.Context, id string, r *record) error {
 			}
 		}
 	}
+	err := drop(ctx, s.excursions, store.Query{Index: byRecord, Eq: store.K(id)}, want, func(string) error { return nil })
+	if err != nil {
+		return err
+	}
+	for id, x := range want {
+		if err := keep(ctx, s.excursions, id, x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drop deletes those of the documents which a query finds that are not wanted any more, each after what hangs on it.
+func drop[T, W any](ctx context.Context, c *store.Collection[T], q store.Query, want map[string]W, hangs func(id string) error) error {
 	var old []string
-	if err := s.excursions.Each(ctx, store.Query{Index: byRecord, Eq: store.K(id)}, func(d store.Doc[Excursion]) error {
+	if err := c.Each(ctx, q, func(d store.Doc[T]) error {
 		if _, ok := want[d.ID]; !ok {
 			old = append(old, d.ID)
 		}
@@ -258,12 +259,10 @@ func (s *Service) tell(ctx context.Context, id string, r *record) error {
 		return err
 	}
 	for _, id := range old {
-		if err := s.excursions.Delete(ctx, id); err != nil && !errors.Is(err, store.ErrNotFound) {
+		if err := hangs(id); err != nil {
 			return err
 		}
-	}
-	for id, x := range want {
-		if err := keep(ctx, s.excursions, id, x); err != nil {
+		if err := c.Delete(ctx, id); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 	}

@@ -102,6 +102,7 @@ type Service struct {
 	mu       sync.Mutex // held by the one sequencer of this process
 	edge     *edge      // the right edge of the tree, where it is known
 	tokens   map[string]string
+	peeked   map[string]peek
 	progress progress
 	wake     chan struct{} // tells the sequencer that there is something
 }
@@ -111,7 +112,7 @@ func Open(ctx context.Context, d Deps) (*Service, error) {
 	if strings.ContainsAny(d.Name, "+ \t\n") || d.Name == "" {
 		return nil, fmt.Errorf("ledger: %q cannot begin an origin", d.Name)
 	}
-	s := &Service{deps: d, log: d.Log, now: d.Now, key: d.Keys.SigningKey(keyPurpose), sources: map[string]Source{}, tokens: map[string]string{}, wake: make(chan struct{}, 1)}
+	s := &Service{deps: d, log: d.Log, now: d.Now, key: d.Keys.SigningKey(keyPurpose), sources: map[string]Source{}, tokens: map[string]string{}, peeked: map[string]peek{}, wake: make(chan struct{}, 1)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

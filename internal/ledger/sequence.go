@@ -162,6 +162,7 @@ func (s *Service) skip(ctx context.Context, kind string, st *state) (bool, error
 		}
 		fresh, err := s.unlogged(ctx, kind, keys)
 		if err != nil || len(fresh) > 0 {
+			s.peeked[kind] = peek{token, keys, next}
 			return len(fresh) > 0, err
 		}
 		s.tokens[kind] = next
@@ -176,8 +177,20 @@ func (s *Service) token(kind string, st *state) string {
 	return st.Tokens[kind]
 }
 
+// peek is a page of a feed that was read to see whether it has anything new, and not used yet. It stays true: what it names was written, and whether
+// it has leaves by now is asked again.
+type peek struct {
+	token string
+	keys  []string
+	next  string
+}
+
 // changes reads a source's feed. One that has forgotten the token begins at the beginning, where everything has its leaf already.
 func (s *Service) changes(ctx context.Context, kind, token string, limit int) (keys []string, next string, err error) {
+	p, ok := s.peeked[kind]
+	if delete(s.peeked, kind); ok && p.token == token {
+		return p.keys, p.next, nil
+	}
 	keys, next, err = s.sources[kind].Changes(ctx, token, limit)
 	if errors.Is(err, store.ErrBadCursor) && token != "" {
 		keys, next, err = s.sources[kind].Changes(ctx, "", limit)
