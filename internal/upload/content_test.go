@@ -198,6 +198,9 @@ func TestWhatIsRefused(t *testing.T) {
 		"escaped name":       {[]byte("%PDF-1.7\n1 0 obj << /S /Java#53cript >> endobj" + pdfEnd), "pdf_active"},
 		"file within":        {[]byte("%PDF-1.7\n1 0 obj << /Names << /EmbeddedFiles 4 0 R>> >> endobj" + pdfEnd), "pdf_active"},
 		"packed script":      {[]byte(objects(packed(t, "7 0 << /S /JavaScript >>"))), "pdf_active"},
+		"packed far behind":  {[]byte("%PDF-1.7\n5 0 obj << /Type /ObjStm /Filter /FlateDecode /X (" + strings.Repeat("x", 3000) + ") >>\nstream\n" + packed(t, "7 0 << /S /JavaScript >>") + "\nendstream endobj" + pdfEnd), "pdf_active"},
+		"packed behind obj":  {[]byte("%PDF-1.7\n5 0 obj << /Type /ObjStm /Filter /FlateDecode /X (5 obj) >>\nstream\n" + packed(t, "7 0 << /S /JavaScript >>") + "\nendstream endobj" + pdfEnd), "pdf_active"},
+		"many packed":        {[]byte("%PDF-1.7\n4 0 obj (stream) endobj" + strings.Repeat("\n5 0 obj << /Type /ObjStm >> stream\n"+packed(t, "")+"\nendstream", maxStreams+1) + pdfEnd), "pdf_broken"},
 		"packed otherwise":   {[]byte(objects("7 0 << >>")), "pdf_broken"},
 		"packed and broken":  {[]byte(objects(packed(t, "7 0 << /S /Page >>")[:12])), "pdf_broken"},
 		"packed without end": {[]byte(objects(packed(t, strings.Repeat(" ", maxUnpacked+1)))), "pdf_broken"},
@@ -214,6 +217,7 @@ func TestPDFsAreKeptAsTheyAre(t *testing.T) {
 		"plain":          "%PDF-1.4\n1 0 obj << /Type /Catalog /Pages 2 0 R /JSON (x) /Launcher 3 >> endobj" + pdfEnd,
 		"packed":         objects(packed(t, "7 0 << /Type /Page /MediaBox [0 0 1 1] >>")),
 		"stream without": "%PDF-1.4\n1 0 obj << /Length 4 >>\nstream\nabcd\nendstream endobj" + pdfEnd,
+		"many streams":   "%PDF-1.4\n" + strings.Repeat("1 0 obj << >> stream\n\nendstream\n", maxStreams) + objects(packed(t, "7 0 << /Type /Page >>")),
 		"behind the end": "%PDF-1.4\n" + pdfEnd + strings.Repeat(" ", 900),
 	} {
 		d, err := Clean([]byte(text))
