@@ -157,7 +157,7 @@ func lotConflicts(lines []lotLine) []Contradiction {
 	}
 	var out []Contradiction
 	// A label or chip may be written before there are goods.
-	if i := slices.IndexFunc(lines, func(l lotLine) bool { return l.step != "encoding" }); lines[i].at < first.at {
+	if i := slices.IndexFunc(lines, func(l lotLine) bool { return l.step != "encoding" }); i >= 0 && lines[i].at < first.at {
 		out = append(out, contradictionOf(UsedBeforeMade, &lines[i], first))
 	}
 	gone := newStock()

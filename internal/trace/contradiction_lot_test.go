@@ -55,6 +55,7 @@ func TestContradictionsOfALot(t *testing.T) {
 		"shipped on by others":         {"0 m s commissioning 100\n1 m s shipping 100\n2 b s shipping 100\n3 c s shipping 100", nil},
 		"told of before it was made":   {"0 b s receiving 10\n1 m s commissioning 100", []string{"used_before_made e00 e01"}},
 		"encoded before it was made":   {"0 m s encoding 10\n1 m s commissioning 100", nil},
+		"made while it was encoded":    {"0 m o encoding 10", nil},
 	} {
 		lines := lotStory(tt.story)
 		var got []string

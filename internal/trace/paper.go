@@ -175,7 +175,7 @@ func (s *Service) AddPaper(ctx context.Context, f firm.Firm, p Paper, file io.Re
 		return p, false, err
 	}
 	defer func() { _ = spooled.Close() }() // it has no name, and is gone
-	p.ID = s.deps.Hasher.Hash("document", p.Tenant+"\x00"+p.Firm+"\x00"+p.ref().Path()+"\x00"+p.Received)[:26]
+	p.ID = s.deps.Hasher.Hash("document", p.all())[:26]
 	if stored, err = s.samePaper(ctx, &p); err == nil || !errors.Is(err, store.ErrNotFound) {
 		return stored, false, err
 	}
@@ -195,15 +195,6 @@ func (s *Service) AddPaper(ctx context.Context, f firm.Firm, p Paper, file io.Re
 	}
 	s.chains.touch(node(p.ref()))
 	return p, err == nil, err
-}
-
-// samePaper gives the document that is stored under p's ID, if the firm said the same of it. store.ErrNotFound.
-func (s *Service) samePaper(ctx context.Context, p *Paper) (Paper, error) {
-	d, err := s.papers.Get(ctx, p.ID)
-	if err == nil && !d.V.says(p) {
-		err = fault.New(fault.Conflict, "document_exists", "the same file is document %s already, with something else said of it; withdraw that one first", p.ID)
-	}
-	return d.V, err
 }
 
 // spoolPaper reads the file to its end, and hashes it as it comes. The temporary file has no name.
@@ -230,11 +221,6 @@ func spoolPaper(p *Paper, file io.Reader) (*os.File, error) {
 
 // readerOnly keeps io.Copy from asking a reader to write itself.
 type readerOnly struct{ io.Reader }
-
-// says compares what two firms' forms said.
-func (p *Paper) says(q *Paper) bool {
-	return p.Kind == q.Kind && p.Number == q.Number && p.Issuer == q.Issuer && p.Issued == q.Issued && p.From == q.From && p.Until == q.Until && p.Public == q.Public
-}
 
 // handles says whether the firm keeps a record of the goods.
 func (s *Service) handles(ctx context.Context, f firm.Firm, ref gs1.Ref) error {

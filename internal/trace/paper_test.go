@@ -274,6 +274,33 @@ func TestDocumentsAreLinked(t *testing.T) {
 	wantFault(t, err, fault.NotFound, "document_not_found")
 }
 
+// What an officer has read is what the officer decides on: a document that was withdrawn and handed in anew, with another number said of the same file, is
+// another one.
+func TestADecisionIsForWhatWasRead(t *testing.T) {
+	t.Parallel()
+	b := setupPapers(t)
+	_, _, err := b.PutLot(t.Context(), b.maker, Lot{GTIN: gtinA, Lot: "L1", Inspection: "forged"})
+	must(t, err)
+	honest := aReport
+	honest.Kind = PaperInspection
+	read := b.add(b.maker, honest, "one")
+	_, err = b.WithdrawPaper(t.Context(), b.maker.ID, read.ID)
+	must(t, err)
+	swapped := honest
+	swapped.Number = "forged"
+	b.add(b.maker, swapped, "one")
+	_, _, err = b.DecidePaper(t.Context(), read.ID, PaperUnverified, Decision{State: PaperVerified, By: "chen.yu", Authority: "hn-amr"})
+	wantFault(t, err, fault.NotFound, "document_not_found")
+	if got := b.shown(); got != "forged unverified claimed" {
+		t.Error(got)
+	}
+	v, err := b.Lot(t.Context(), gtinA, "L1")
+	must(t, err)
+	if got := v.Facts.Inspection.Status; got != ProvClaimed {
+		t.Errorf("the number is %s", got)
+	}
+}
+
 // Sent again, a file is the same document; with something else said of it, or about other goods, it is not.
 func TestTheSameFileIsTheSameDocument(t *testing.T) {
 	t.Parallel()

@@ -22,6 +22,8 @@ const (
 const (
 	MaxPixels = 16_000_000
 	maxSide   = 16_000
+	// maxScans bounds those of a JPEG. Encoders make ten of a progressive one; each goes over all pixels, and may be of some forty bytes.
+	maxScans = 100
 )
 
 // jpegQuality keeps small print legible: what is below blurs stamps over text.
@@ -84,6 +86,9 @@ func redraw(media string, b []byte, cfg image.Config, err error) (Document, erro
 			return Document{}, brokenImage(err)
 		}
 		return Document{media, out.Bytes()}, nil
+	}
+	if n := scans(b); n > maxScans {
+		return Document{}, fault.New(fault.Invalid, "image_too_large", "the picture is in %d scans; at most %d", n, maxScans)
 	}
 	img, err := jpeg.Decode(bytes.NewReader(b))
 	if err != nil {

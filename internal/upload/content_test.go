@@ -9,6 +9,7 @@ import (
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -122,6 +123,49 @@ func packed(t *testing.T, text string) string {
 	return b.String()
 }
 
+// scanned is a progressive JPEG of 4000 × 4000 black pixels, told in so many scans of some forty bytes: each says of all blocks that nothing is added.
+func scanned(n int) []byte {
+	const side, longestRun = 4000, 1<<15 - 1 // in blocks of 8 × 8 (ITU-T T.81, G.1.2.2)
+	out := append([]byte{0xff, 0xd8, 0xff, 0xdb, 0, 67, 0}, bytes.Repeat([]byte{1}, 64)...)
+	out = append(out, 0xff, 0xc2, 0, 11, 8, side>>8, side&0xff, side>>8, side&0xff, 1, 1, 0x11, 0)
+	out = append(append(out, 0xff, 0xc4, 0, 20, 0x10, 1), make([]byte, 15)...)
+	out = append(out, 0xe0) // the one code of its table, "0": a run, whose length is in 14 bits
+	var bits string
+	for range side/8*(side/8)/longestRun + 1 {
+		bits += "0" + strings.Repeat("1", 14)
+	}
+	bits += strings.Repeat("1", (8-len(bits)%8)%8)
+	scan := []byte{0xff, 0xda, 0, 8, 1, 1, 0, 1, 63, 0}
+	for ; bits != ""; bits = bits[8:] {
+		b, _ := strconv.ParseUint(bits[:8], 2, 8)
+		if scan = append(scan, byte(b)); b == 0xff {
+			scan = append(scan, 0)
+		}
+	}
+	return append(append(out, bytes.Repeat(scan, n)...), 0xff, 0xd9)
+}
+
+// A few bytes that have all pixels gone over once more are counted before anything is decoded.
+func TestScansAreCounted(t *testing.T) {
+	t.Parallel()
+	if _, err := Clean(scanned(maxScans + 1)); fault.CodeOf(err) != "image_too_large" {
+		t.Errorf("got %v", err)
+	}
+	for _, n := range []int{1, 7} {
+		b := scanned(n)
+		if d, err := Clean(b); err != nil || scans(b) != n {
+			t.Errorf("%d scans are %d, %v", n, scans(b), err)
+		} else if scans(d.Bytes) != 1 {
+			t.Errorf("what is kept has %d scans", scans(d.Bytes))
+		}
+	}
+	b := jpegOf(t, corner(), 6, binary.BigEndian)
+	padded := append(append([]byte{}, b[:2]...), 0xff, 0xfe, 0, 8, 0xff, 0xda, 0, 8, 0xff, 0xda) // a comment, with what looks like scans
+	if got := scans(append(append(padded, 0xff), b[2:]...)); got != 1 {
+		t.Errorf("got %d scans, want 1", got)
+	}
+}
+
 const pdfEnd = "\ntrailer << /Root 1 0 R >>\nstartxref\n9\n%%EOF\n"
 
 func objects(stream string) string {
@@ -154,6 +198,9 @@ func TestWhatIsRefused(t *testing.T) {
 		"escaped name":       {[]byte("%PDF-1.7\n1 0 obj << /S /Java#53cript >> endobj" + pdfEnd), "pdf_active"},
 		"file within":        {[]byte("%PDF-1.7\n1 0 obj << /Names << /EmbeddedFiles 4 0 R>> >> endobj" + pdfEnd), "pdf_active"},
 		"packed script":      {[]byte(objects(packed(t, "7 0 << /S /JavaScript >>"))), "pdf_active"},
+		"packed far behind":  {[]byte("%PDF-1.7\n5 0 obj << /Type /ObjStm /Filter /FlateDecode /X (" + strings.Repeat("x", 3000) + ") >>\nstream\n" + packed(t, "7 0 << /S /JavaScript >>") + "\nendstream endobj" + pdfEnd), "pdf_active"},
+		"packed behind obj":  {[]byte("%PDF-1.7\n5 0 obj << /Type /ObjStm /Filter /FlateDecode /X (5 obj) >>\nstream\n" + packed(t, "7 0 << /S /JavaScript >>") + "\nendstream endobj" + pdfEnd), "pdf_active"},
+		"many packed":        {[]byte("%PDF-1.7\n4 0 obj (stream) endobj" + strings.Repeat("\n5 0 obj << /Type /ObjStm >> stream\n"+packed(t, "")+"\nendstream", maxStreams+1) + pdfEnd), "pdf_broken"},
 		"packed otherwise":   {[]byte(objects("7 0 << >>")), "pdf_broken"},
 		"packed and broken":  {[]byte(objects(packed(t, "7 0 << /S /Page >>")[:12])), "pdf_broken"},
 		"packed without end": {[]byte(objects(packed(t, strings.Repeat(" ", maxUnpacked+1)))), "pdf_broken"},
@@ -170,6 +217,7 @@ func TestPDFsAreKeptAsTheyAre(t *testing.T) {
 		"plain":          "%PDF-1.4\n1 0 obj << /Type /Catalog /Pages 2 0 R /JSON (x) /Launcher 3 >> endobj" + pdfEnd,
 		"packed":         objects(packed(t, "7 0 << /Type /Page /MediaBox [0 0 1 1] >>")),
 		"stream without": "%PDF-1.4\n1 0 obj << /Length 4 >>\nstream\nabcd\nendstream endobj" + pdfEnd,
+		"many streams":   "%PDF-1.4\n" + strings.Repeat("1 0 obj << >> stream\n\nendstream\n", maxStreams) + objects(packed(t, "7 0 << /Type /Page >>")),
 		"behind the end": "%PDF-1.4\n" + pdfEnd + strings.Repeat(" ", 900),
 	} {
 		d, err := Clean([]byte(text))

@@ -23,8 +23,9 @@ var actives = map[string]bool{
 	"ImportData": true, "GoToR": true, "GoToE": true, "Movie": true, "Sound": true, "Rendition": true,
 }
 
-// checkPDF refuses what is no whole PDF, cannot be opened without a password, or has something in it that acts. It reads names, not structure: a
-// file that hides one from it hides it from most readers, too, and it is served as a download that no page may show.
+// checkPDF refuses what is no whole PDF, cannot be opened without a password, or has something in it that acts. It reads names, not structure: whatever
+// stands between one stream and the next is taken for the next one's dictionary, so that nothing in it can push its type out of sight. The file is served as
+// a download that no page may show all the same.
 func checkPDF(b []byte) error {
 	if !bytes.Contains(b[max(0, len(b)-trailerRoom):], []byte("%%EOF")) {
 		return fault.New(fault.Invalid, "pdf_broken", "the PDF ends before its end")
@@ -33,21 +34,17 @@ func checkPDF(b []byte) error {
 	if err := checkNames(b); err != nil {
 		return err
 	}
-	for i, rest := 0, b; ; i++ {
-		at := bytes.Index(rest, []byte("stream"))
-		if at < 0 {
+	for packed, rest := 0, b; ; {
+		dict, behind, found := bytes.Cut(rest, []byte("stream"))
+		if !found {
 			return nil
 		}
-		dict := rest[max(0, at-2<<10):at]
-		if o := bytes.LastIndex(dict, []byte(" obj")); o >= 0 {
-			dict = dict[o:]
-		}
-		rest = rest[at+len("stream"):]
+		rest = behind
 		if !hasName(dict, "ObjStm") {
 			continue
 		}
-		if i == maxStreams {
-			return fault.New(fault.Invalid, "pdf_broken", "the PDF has more than %d streams", maxStreams)
+		if packed++; packed > maxStreams {
+			return fault.New(fault.Invalid, "pdf_broken", "the PDF has more than %d streams of objects", maxStreams)
 		}
 		text, err := unpack(bytes.TrimLeft(rest, "\r\n"), left)
 		if err != nil {

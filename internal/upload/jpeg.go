@@ -49,3 +49,24 @@ func tiffOrientation(b []byte) int {
 	}
 	return 1
 }
+
+// scans counts the scans of a JPEG up to its end (ITU-T T.81, B.1.1 and B.2), as image/jpeg comes upon them: what is between segments and is no marker
+// is passed over.
+func scans(b []byte) (n int) {
+	for at := 2; at+1 < len(b); {
+		switch marker := b[at+1]; {
+		case b[at] != 0xff || marker == 0xff:
+			at++
+		case marker == 0 || marker >= 0xd0 && marker <= 0xd7: // a byte of a scan, or a restart within it
+			at += 2
+		case marker == 0xd9 || at+4 > len(b):
+			return n
+		default:
+			if marker == 0xda {
+				n++
+			}
+			at += 2 + int(binary.BigEndian.Uint16(b[at+2:]))
+		}
+	}
+	return n
+}
