@@ -15,7 +15,7 @@ func IsFenced(err error) bool { return errors.Is(err, errFenced) }
 func RoundWithoutLease(ctx context.Context, s *Service, fence int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, err := s.round(ctx, fence)
+	_, _, err := s.round(ctx, fence)
 	if err != nil {
 		s.edge = nil
 	}

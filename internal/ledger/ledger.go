@@ -52,13 +52,19 @@ type Document struct {
 	Owner  string // the firm that may read Sealed; "": officers alone
 }
 
+// Page is a part of a source's feed.
+type Page struct {
+	Keys []string // of documents; one has at most 512 bytes
+	Next string   // the token behind it; the same as before says that there is nothing for now
+	Last bool     // whether nothing was behind it when it was read
+}
+
 // Source is a kind of documents of which each gets a leaf.
 type Source interface {
 	// Kind names it, in [a-z_]; it is part of every leaf, and never changes.
 	Kind() string
-	// Changes gives the keys of documents that are there since token, at least once each; see store.Feeder, of which it also has the errors. A
-	// key has at most 512 bytes. The same token says that there is nothing for now.
-	Changes(ctx context.Context, token string, limit int) (keys []string, next string, err error)
+	// Changes gives the keys of documents that are there since token, at least once each; see store.Feeder, of which it also has the errors.
+	Changes(ctx context.Context, token string, limit int) (Page, error)
 	// Documents gives the documents that are stored under keys, byte for byte the same each time as long as nobody alters them.
 	Documents(ctx context.Context, keys []string) (map[string]Document, error)
 	// Wake gives channels that get a value soon after this process wrote such a document.

@@ -367,6 +367,28 @@ func TestLag(t *testing.T) {
 	}
 }
 
+// A log in which there is always more does not lag for that.
+func TestLagOfABusyLog(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.catchUp()
+	rounds := 0
+	b.reading = func() {
+		if rounds++; rounds < 10 {
+			b.clock.Advance(time.Second)
+			b.write(1)
+		}
+		if lag := b.Stats().Lag; lag > 3*time.Second {
+			t.Errorf("round %d: got %v", rounds, lag)
+		}
+	}
+	b.write(1)
+	b.catchUp()
+	if st := b.Stats(); st.Size != 10 || st.Lag > time.Second {
+		t.Errorf("got %+v", st)
+	}
+}
+
 func TestOpenAndFollowRefuse(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

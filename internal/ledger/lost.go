@@ -104,14 +104,14 @@ func (s *Service) lost(ctx context.Context, kind string, without map[string]bool
 // follow gives the keys of a feed from a token to its end, which is where it stood still once.
 func (s *Service) follow(ctx context.Context, kind, token string, f func(keys []string) error) error {
 	for {
-		keys, next, err := s.changes(ctx, kind, token, pageSize)
-		if err != nil || next == token {
+		p, err := s.changes(ctx, kind, token, pageSize)
+		if err != nil || p.Next == token {
 			return err
 		}
-		if err := f(keys); err != nil {
+		if err := f(p.Keys); err != nil {
 			return err
 		}
-		token = next
+		token = p.Next
 	}
 }
 

@@ -60,8 +60,8 @@ func TestADocumentThatTheFeedHasPassedIsFound(t *testing.T) {
 	b.write(20)
 	b.catchUp()
 	b.write(1) // comes behind the place up to which documents have leaves
-	_, token, err := b.notes.Changes(b.ctx, "", store.MaxBatch)
+	all, err := b.notes.Changes(b.ctx, "", store.MaxBatch)
 	must(t, err)
-	b.rewrite(ledger.StateCollection, "log", withToken(t, token))
+	b.rewrite(ledger.StateCollection, "log", withToken(t, all.Next))
 	b.backlog(0, fmt.Sprintf("n%06d", b.n))
 }

@@ -109,7 +109,7 @@ func (s *Service) CatchUp(ctx context.Context) error {
 	defer func() { _ = held.Release(context.WithoutCancel(ctx)) }() // ends with its term otherwise
 	for {
 		begun := s.now()
-		more, err := s.round(ctx, held.Fence)
+		more, last, err := s.round(ctx, held.Fence)
 		switch {
 		case errors.Is(err, errRaced):
 			s.edge = nil
@@ -124,8 +124,10 @@ func (s *Service) CatchUp(ctx context.Context) error {
 		case err != nil:
 			s.edge = nil // what was written of the round is not known
 			return err
-		case !more:
+		case last:
 			s.progress.update(func(p *progress) { p.caughtUp = begun })
+		}
+		if !more {
 			return nil
 		}
 		if err := held.Renew(ctx); err != nil {
@@ -156,16 +158,17 @@ func (s *Service) news(ctx context.Context) (bool, error) {
 func (s *Service) skip(ctx context.Context, kind string, st *state) (bool, error) {
 	for {
 		token := s.token(kind, st)
-		keys, next, err := s.changes(ctx, kind, token, pageSize)
-		if err != nil || next == token {
+		p, err := s.page(ctx, kind, token)
+		if err != nil || p.Next == token {
 			return false, err
 		}
-		fresh, err := s.unlogged(ctx, kind, keys)
+		fresh, err := s.unlogged(ctx, kind, p.Keys)
 		if err != nil || len(fresh) > 0 {
-			s.peeked[kind] = peek{token, keys, next}
+			p.Last = false // by the time that it is used
+			s.peeked[kind] = peek{token, p}
 			return len(fresh) > 0, err
 		}
-		s.tokens[kind] = next
+		s.tokens[kind] = p.Next
 	}
 }
 
@@ -181,60 +184,66 @@ func (s *Service) token(kind string, st *state) string {
 // it has leaves by now is asked again.
 type peek struct {
 	token string
-	keys  []string
-	next  string
+	page  Page
+}
+
+// page gives the page of a source's feed that was peeked at, or reads it. s.mu is held.
+func (s *Service) page(ctx context.Context, kind, token string) (Page, error) {
+	seen, ok := s.peeked[kind]
+	if delete(s.peeked, kind); ok && seen.token == token {
+		return seen.page, nil
+	}
+	return s.changes(ctx, kind, token, pageSize)
 }
 
 // changes reads a source's feed. One that has forgotten the token begins at the beginning, where everything has its leaf already.
-func (s *Service) changes(ctx context.Context, kind, token string, limit int) (keys []string, next string, err error) {
-	p, ok := s.peeked[kind]
-	if delete(s.peeked, kind); ok && p.token == token {
-		return p.keys, p.next, nil
-	}
-	keys, next, err = s.sources[kind].Changes(ctx, token, limit)
+func (s *Service) changes(ctx context.Context, kind, token string, limit int) (Page, error) {
+	p, err := s.sources[kind].Changes(ctx, token, limit)
 	if errors.Is(err, store.ErrBadCursor) && token != "" {
-		keys, next, err = s.sources[kind].Changes(ctx, "", limit)
+		p, err = s.sources[kind].Changes(ctx, "", limit)
 	}
 	if err != nil {
-		return nil, token, fmt.Errorf("follow %s: %w", kind, err)
+		return Page{}, fmt.Errorf("follow %s: %w", kind, err)
 	}
-	return keys, next, nil
+	return p, nil
 }
 
-// round gives leaves to one page of each source, and publishes a checkpoint over them. It says whether there may be more.
-func (s *Service) round(ctx context.Context, fence int64) (more bool, err error) {
+// round gives leaves to one page of each source, and publishes a checkpoint over them. It says whether there may be more, and whether
+// everything that was there before it has its leaf: in a busy log there is always more.
+func (s *Service) round(ctx context.Context, fence int64) (more, last bool, err error) {
 	d, err := s.begin(ctx)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	if d.V.Fence > fence {
-		return false, errFenced
+		return false, false, errFenced
 	}
 	if s.edge == nil || s.edge.size != d.V.Size {
 		if s.edge, err = s.edgeAt(ctx, d.V.Size); err != nil {
-			return false, err
+			return false, false, err
 		}
 	}
+	last = true
 	// What a sequencer left that died has to be followed up first: only then is it known which documents have leaves.
 	if err := s.eachBatch(ctx, d.V.Size, int64(1)<<62, func(b *batch) error { return s.followUp(ctx, b) }); err != nil {
-		return false, err
+		return false, false, err
 	}
 	for _, kind := range slices.Sorted(maps.Keys(s.sources)) {
 		token := s.token(kind, &d.V)
-		keys, next, err := s.changes(ctx, kind, token, pageSize)
+		p, err := s.page(ctx, kind, token)
 		if err != nil {
-			return false, err
+			return false, false, err
 		}
-		if err := s.appendAll(ctx, kind, keys); err != nil {
-			return false, err
+		if err := s.appendAll(ctx, kind, p.Keys); err != nil {
+			return false, false, err
 		}
-		more = more || next != token
-		s.tokens[kind] = next
+		more, last = more || p.Next != token, last && (p.Last || p.Next == token)
+		s.tokens[kind] = p.Next
 	}
 	if s.edge.size == d.V.Size {
-		return more, nil
+		return more, last, nil
 	}
-	return more, s.publish(ctx, d, fence)
+	return more, last, s.publish(ctx, d, fence)
 }
 
 // publish makes the checkpoint of the present edge the public one.

@@ -34,28 +34,32 @@ type note struct {
 type notes struct {
 	eng  store.Engine
 	coll *store.Collection[note]
+
+	reading func() // called before documents are read
 }
 
 func openNotes(t testing.TB, eng store.Engine) *notes {
 	t.Helper()
 	coll, err := store.Open(context.Background(), eng, store.Def[note]{Name: "notes", Feed: true})
 	must(t, err)
-	return &notes{eng, coll}
+	return &notes{eng: eng, coll: coll, reading: func() {}}
 }
 
 func (n *notes) Kind() string { return "note" }
 
-func (n *notes) Changes(ctx context.Context, token string, limit int) (keys []string, next string, err error) {
+func (n *notes) Changes(ctx context.Context, token string, limit int) (ledger.Page, error) {
 	changes, next, err := n.coll.Changes(ctx, token, limit)
+	p := ledger.Page{Next: next, Last: len(changes) < limit}
 	for _, c := range changes {
 		if !c.Deleted {
-			keys = append(keys, c.ID)
+			p.Keys = append(p.Keys, c.ID)
 		}
 	}
-	return keys, next, err
+	return p, err
 }
 
 func (n *notes) Documents(ctx context.Context, keys []string) (map[string]ledger.Document, error) {
+	n.reading()
 	recs, err := n.eng.Get(ctx, "notes", keys)
 	out := map[string]ledger.Document{}
 	for _, r := range recs {
@@ -80,6 +84,8 @@ type bundle struct {
 	clock *clocktest.Clock
 	notes *notes
 	n     int
+
+	reading func() // called before a source's documents are read; may be nil
 }
 
 func setup(t testing.TB) *bundle {
@@ -116,7 +122,11 @@ func (b *bundle) tryOpen(eng store.Engine) (*ledger.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, s.Follow(&notes{eng, coll})
+	return s, s.Follow(&notes{eng: eng, coll: coll, reading: func() {
+		if b.reading != nil {
+			b.reading()
+		}
+	}})
 }
 
 // write stores n notes.

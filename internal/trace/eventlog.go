@@ -50,36 +50,36 @@ type places struct {
 
 // Changes implements ledger.Source. Events that belong to a capture come with the capture when it completes: until then they are
 // passed over, so that a long one holds nobody up.
-func (l EventLog) Changes(ctx context.Context, token string, limit int) (keys []string, next string, err error) {
+func (l EventLog) Changes(ctx context.Context, token string, limit int) (ledger.Page, error) {
 	var at places
 	if token != "" {
 		if err := json.Unmarshal([]byte(token), &at); err != nil {
-			return nil, token, fmt.Errorf("token of events: %w", store.ErrBadCursor)
+			return ledger.Page{}, fmt.Errorf("token of events: %w", store.ErrBadCursor)
 		}
 	}
-	before := at
-	keys, at.Events, err = l.eventChanges(ctx, at.Events, limit)
+	events, err := l.eventChanges(ctx, at.Events, limit)
 	if err != nil {
-		return nil, token, err
+		return ledger.Page{}, err
 	}
-	var captured []string
-	if captured, at.Captures, err = l.captureChanges(ctx, at.Captures, limit); err != nil {
-		return nil, token, err
-	}
-	if at == before {
-		return nil, token, nil
-	}
-	text, err := json.Marshal(at)
+	captures, err := l.captureChanges(ctx, at.Captures, min(limit, capturesAtOnce))
 	if err != nil {
-		return nil, token, fmt.Errorf("token of events: %w", err)
+		return ledger.Page{}, err
 	}
-	return append(keys, captured...), string(text), nil
+	p := ledger.Page{Keys: append(events.Keys, captures.Keys...), Next: token, Last: events.Last && captures.Last}
+	if now := (places{events.Next, captures.Next}); now != at {
+		text, err := json.Marshal(now)
+		if err != nil {
+			return ledger.Page{}, fmt.Errorf("token of events: %w", err)
+		}
+		p.Next = string(text)
+	}
+	return p, nil
 }
 
-func (l EventLog) eventChanges(ctx context.Context, token string, limit int) (keys []string, next string, err error) {
+func (l EventLog) eventChanges(ctx context.Context, token string, limit int) (ledger.Page, error) {
 	changes, next, err := l.s.events.Changes(ctx, token, limit)
 	if err != nil {
-		return nil, token, err
+		return ledger.Page{}, err
 	}
 	docs := make([]store.Doc[eventDoc], 0, len(changes))
 	for _, ch := range changes {
@@ -89,33 +89,35 @@ func (l EventLog) eventChanges(ctx context.Context, token string, limit int) (ke
 	}
 	visible, err := l.s.visible(ctx, docs)
 	if err != nil {
-		return nil, token, err
+		return ledger.Page{}, err
 	}
+	p := ledger.Page{Next: next, Last: len(changes) < limit}
 	for _, d := range visible {
-		keys = append(keys, d.ID)
+		p.Keys = append(p.Keys, d.ID)
 	}
-	return keys, next, nil
+	return p, nil
 }
 
-func (l EventLog) captureChanges(ctx context.Context, token string, limit int) (keys []string, next string, err error) {
-	changes, next, err := l.s.captures.Changes(ctx, token, min(limit, capturesAtOnce))
+func (l EventLog) captureChanges(ctx context.Context, token string, limit int) (ledger.Page, error) {
+	changes, next, err := l.s.captures.Changes(ctx, token, limit)
 	if err != nil {
-		return nil, token, err
+		return ledger.Page{}, err
 	}
+	page := ledger.Page{Next: next, Last: len(changes) < limit}
 	for _, ch := range changes {
 		if ch.Deleted || ch.V.State != captureDone {
 			continue
 		}
-		keys = append(keys, ch.V.Raws...)
+		page.Keys = append(page.Keys, ch.V.Raws...)
 		for n := range ch.V.Plans { // of a large document
 			p, err := l.s.plans.Get(ctx, planID(ch.ID, n))
 			if err != nil {
-				return nil, token, err
+				return ledger.Page{}, err
 			}
-			keys = append(keys, p.V.Raws...)
+			page.Keys = append(page.Keys, p.V.Raws...)
 		}
 	}
-	return keys, next, nil
+	return page, nil
 }
 
 // capturesAtOnce bounds the captures of one call: each may have thousands of events.

@@ -41,10 +41,10 @@ func (b *bundle) openLog() (*ledger.Service, ed25519.PublicKey) {
 
 func (b *bundle) keysOf(token string) (keys []string, next string) {
 	b.t.Helper()
-	keys, next, err := b.EventLog().Changes(b.t.Context(), token, 100)
+	p, err := b.EventLog().Changes(b.t.Context(), token, 100)
 	must(b.t, err)
-	slices.Sort(keys)
-	return slices.Compact(keys), next
+	slices.Sort(p.Keys)
+	return slices.Compact(p.Keys), p.Next
 }
 
 func TestTheLogHasEveryVisibleEventOnce(t *testing.T) {
@@ -86,7 +86,7 @@ func TestTheLogHasEveryVisibleEventOnce(t *testing.T) {
 	if p := string(docs[keys[0]].Public); strings.Contains(p, "S0001") || !strings.Contains(p, `"step":"storing"`) || docs[keys[0]].Owner != "maker" {
 		t.Fatalf("public: %s", p)
 	}
-	if _, _, err := b.EventLog().Changes(t.Context(), "nonsense", 10); err == nil {
+	if _, err := b.EventLog().Changes(t.Context(), "nonsense", 10); err == nil {
 		t.Error("a token that is none")
 	}
 	_ = token

@@ -36,14 +36,15 @@ func (MessageLog) Kind() string { return KindMessage }
 func (l MessageLog) Wake() []<-chan struct{} { return []<-chan struct{}{l.s.messages.Wake()} }
 
 // Changes implements ledger.Source.
-func (l MessageLog) Changes(ctx context.Context, token string, limit int) (keys []string, next string, err error) {
+func (l MessageLog) Changes(ctx context.Context, token string, limit int) (ledger.Page, error) {
 	changes, next, err := l.s.messages.Changes(ctx, token, limit)
+	p := ledger.Page{Next: next, Last: len(changes) < limit}
 	for _, ch := range changes {
 		if !ch.Deleted {
-			keys = append(keys, ch.ID)
+			p.Keys = append(p.Keys, ch.ID)
 		}
 	}
-	return keys, next, err
+	return p, err
 }
 
 // Documents implements ledger.Source. A message is written anew whenever its fan-out moves, so a member that is added to Message must
