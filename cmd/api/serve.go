@@ -155,7 +155,7 @@ func (a *app) server(ctx context.Context, publicURL string, guard *httpapi.Guard
 			Authorities: a.bodies, Bodies: a.bodies, Firms: a.firms, Registry: a.firms,
 			Scanner: a.trace, Catalogue: a.trace, Codes: a.trace, Capture: a.trace, Events: a.trace, Links: a.trace, Documents: a.trace, Cold: a.cold, Graph: a.trace, Jobs: a.jobs,
 			Sandbox: a.sandbox,
-			Desk:    a.warnings, Press: press.NewDesk(a.warnings, a.approvals), Approvals: a.approvals, Warnings: a.warnings, Notices: a.notices,
+			Desk:    a.warnings, Press: press.NewDesk(a.warnings, a.approvals), Approvals: a.approvals, Warnings: a.warnings, Notices: a.notices, Listings: a.listings,
 			Finder: finder, Devices: a.consumers, DeviceData: a.consumers, Holdings: a.consumers, Inbox: alerts,
 			Complaints: a.cases, CaseData: a.cases, Cases: a.cases, Imports: a.imports, Ledger: a.ledger, Proofs: a.ledger, Tiles: a.ledger, Ready: a.ready,
 		},

@@ -28,6 +28,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/coldchain"
 	"github.com/haisu-trace/haisu/internal/consumer"
 	"github.com/haisu-trace/haisu/internal/firm"
+	"github.com/haisu-trace/haisu/internal/firm/listing"
 	"github.com/haisu-trace/haisu/internal/httpapi"
 	"github.com/haisu-trace/haisu/internal/job"
 	"github.com/haisu-trace/haisu/internal/ledger"
@@ -59,6 +60,7 @@ type app struct {
 	box       *secret.Box
 	vault     *privacy.Vault
 	firms     *firm.Service
+	listings  *listing.Service
 	bodies    *authority.Service
 	access    *access.Service
 	trail     *audit.Service
@@ -109,6 +111,9 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	if a.firms, err = firm.Open(ctx, a.engine, time.Now); err != nil {
 		return nil, err
 	}
+	if a.listings, err = listing.Open(ctx, a.engine, listing.Options{Firms: a.firms}); err != nil {
+		return nil, err
+	}
 	if a.bodies, err = authority.Open(ctx, a.engine, authority.Options{Log: log}); err != nil {
 		return nil, err
 	}
@@ -150,7 +155,9 @@ func open(ctx context.Context, cfg *config, log *slog.Logger) (_ *app, err error
 	if a.trace, err = trace.Open(ctx, world); err != nil {
 		return nil, err
 	}
-	if err = errors.Join(a.ledger.Follow(a.trace.EventLog()), a.ledger.Follow(a.warnings.MessageLog(a.engine))); err != nil {
+	if err = errors.Join(
+		a.ledger.Follow(a.trace.EventLog()), a.ledger.Follow(a.warnings.MessageLog(a.engine)), a.ledger.Follow(a.listings.EntryLog(a.engine)),
+	); err != nil {
 		return nil, err
 	}
 	if a.sandboxes, err = trace.OpenSandboxes(ctx, world); err != nil {

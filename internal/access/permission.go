@@ -78,6 +78,7 @@ const (
 	WarningDrafts  Action = "warning.drafts" // reading drafts
 	WarningDraft   Action = "warning.draft"
 	WarningPublish Action = "warning.publish" // publishing a draft, and every message after the first
+	ListingPublish Action = "listing.publish" // entries of the serious-violation list
 	ApprovalRead   Action = "approval.read"
 	ApprovalDecide Action = "approval.decide"
 	CaseRead       Action = "case.read" // a case with who filed it
@@ -156,6 +157,7 @@ var Table = []Rule{
 		Action: WarningPublish, Doc: "publish, amend, lift and retract warnings", Roles: []Role{Publisher},
 		Narrowed: true, ByLevel: true, FourEyes: []warning.Level{warning.Red, warning.Orange}, Recalls: true, Trace: Writes,
 	},
+	{Action: ListingPublish, Doc: "put firms on the serious-violation list, correct and lift", Roles: []Role{Publisher}, Narrowed: true, Trace: Writes},
 	{Action: ApprovalRead, Doc: "read requests for approval", Roles: []Role{Officer, Publisher}, Narrowed: true},
 	{Action: ApprovalDecide, Doc: "approve or reject what another asks to publish", Roles: []Role{Publisher}, Narrowed: true, ByLevel: true, Trace: Writes},
 	{Action: CaseRead, Doc: "read cases with who filed them", Roles: []Role{Officer, Publisher}, Narrowed: true, Trace: Reads},

@@ -18,6 +18,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/coldchain"
 	"github.com/haisu-trace/haisu/internal/consumer"
 	"github.com/haisu-trace/haisu/internal/firm"
+	"github.com/haisu-trace/haisu/internal/firm/listing"
 	"github.com/haisu-trace/haisu/internal/lang"
 	"github.com/haisu-trace/haisu/internal/linkset"
 	"github.com/haisu-trace/haisu/internal/trace"
@@ -994,6 +995,69 @@ func (e ReadingUom) Valid() bool {
 	case ReadingUomKEL:
 		return true
 	case ReadingUomP1:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SeriousViolationStatus.
+const (
+	SeriousViolationStatusEnded   SeriousViolationStatus = "ended"
+	SeriousViolationStatusInForce SeriousViolationStatus = "in_force"
+)
+
+// Valid indicates whether the value is a known member of the SeriousViolationStatus enum.
+func (e SeriousViolationStatus) Valid() bool {
+	switch e {
+	case SeriousViolationStatusEnded:
+		return true
+	case SeriousViolationStatusInForce:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SeriousViolationGround.
+const (
+	SeriousViolationGroundRepaired SeriousViolationGround = "repaired"
+	SeriousViolationGroundRevoked  SeriousViolationGround = "revoked"
+)
+
+// Valid indicates whether the value is a known member of the SeriousViolationGround enum.
+func (e SeriousViolationGround) Valid() bool {
+	switch e {
+	case SeriousViolationGroundRepaired:
+		return true
+	case SeriousViolationGroundRevoked:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SeriousViolationKind.
+const (
+	SeriousViolationKindAppealed  SeriousViolationKind = "appealed"
+	SeriousViolationKindCorrected SeriousViolationKind = "corrected"
+	SeriousViolationKindLifted    SeriousViolationKind = "lifted"
+	SeriousViolationKindListed    SeriousViolationKind = "listed"
+	SeriousViolationKindUpheld    SeriousViolationKind = "upheld"
+)
+
+// Valid indicates whether the value is a known member of the SeriousViolationKind enum.
+func (e SeriousViolationKind) Valid() bool {
+	switch e {
+	case SeriousViolationKindAppealed:
+		return true
+	case SeriousViolationKindCorrected:
+		return true
+	case SeriousViolationKindLifted:
+		return true
+	case SeriousViolationKindListed:
+		return true
+	case SeriousViolationKindUpheld:
 		return true
 	default:
 		return false
@@ -3041,6 +3105,85 @@ type SensorWindowList struct {
 // Example: 7k2m9q4t6v8x0z1b
 type Serial = string
 
+// SeriousViolation A listing. One that has ended has `no`, `revision` and `status` alone. `appeal` says that an appeal against the decision is under way.
+type SeriousViolation struct {
+	Appeal bool `json:"appeal,omitempty,omitzero"`
+
+	// Authority The authority that decided.
+	Authority string `json:"authority,omitempty,omitzero"`
+
+	// Content What a decision says and the public reads while it is in force.
+	Content SeriousViolationContent `json:"content,omitempty,omitzero"`
+
+	// History The oldest first; in lists it is left out.
+	History []SeriousViolationEntry `json:"history,omitempty,omitzero"`
+
+	// No Example: SX-2026-000003
+	No        SeriousViolationNo     `json:"no"`
+	Published time.Time              `json:"published,omitempty,omitzero"`
+	Revision  int                    `json:"revision"`
+	Status    SeriousViolationStatus `json:"status"`
+	Updated   time.Time              `json:"updated,omitempty,omitzero"`
+}
+
+// SeriousViolationStatus defines model for SeriousViolation.Status.
+type SeriousViolationStatus string
+
+// SeriousViolationChange `correction` belongs to `corrected`, `ground` to `lifted`, and each to nothing else.
+type SeriousViolationChange struct {
+	// Correction What the listing says from now on. The decision, the firm's code and the publication period stay: lift what was wrong in these as revoked, and publish the right decision.
+	Correction SeriousViolationCorrection `json:"correction,omitempty,omitzero"`
+
+	// Ground Why a firm is off the list before its time: its credit is repaired (信用修复), or the decision was revoked (撤销).
+	Ground SeriousViolationGround `json:"ground,omitempty,omitzero"`
+
+	// Kind 列入, 更正, 复议或者诉讼中, 维持, 移出.
+	Kind SeriousViolationKind `json:"kind"`
+
+	// Note Needed in both languages.
+	Note SeriousViolationText `json:"note"`
+
+	// Revision The revision that was seen.
+	Revision int `json:"revision"`
+}
+
+// SeriousViolationContent What a decision says and the public reads while it is in force.
+type SeriousViolationContent = listing.Content
+
+// SeriousViolationCorrection What the listing says from now on. The decision, the firm's code and the publication period stay: lift what was wrong in these as revoked, and publish the right decision.
+type SeriousViolationCorrection = listing.Correction
+
+// SeriousViolationEntry An entry of a listing's history. Its leaf in the transparency log has the key `{no}/{rev}`.
+type SeriousViolationEntry struct {
+	// Kind 列入, 更正, 复议或者诉讼中, 维持, 移出.
+	Kind SeriousViolationKind `json:"kind"`
+
+	// Note Needed in both languages.
+	Note      SeriousViolationText `json:"note,omitempty,omitzero"`
+	Published time.Time            `json:"published"`
+	Rev       int                  `json:"rev"`
+}
+
+// SeriousViolationGround Why a firm is off the list before its time: its credit is repaired (信用修复), or the decision was revoked (撤销).
+type SeriousViolationGround string
+
+// SeriousViolationKind 列入, 更正, 复议或者诉讼中, 维持, 移出.
+type SeriousViolationKind string
+
+// SeriousViolationList defines model for SeriousViolationList.
+type SeriousViolationList struct {
+	Items []SeriousViolation `json:"items"`
+
+	// Next An opaque position in a list.
+	Next Cursor `json:"next,omitempty,omitzero"`
+}
+
+// SeriousViolationNo Example: SX-2026-000003
+type SeriousViolationNo = string
+
+// SeriousViolationText Needed in both languages.
+type SeriousViolationText = lang.Text
+
 // Session defines model for Session.
 type Session struct {
 	// Csrf The CSRF token of the session, for `Haisu-CSRF`.
@@ -4020,6 +4163,36 @@ type ListSensorWindowsParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// ListSeriousViolationsParams defines parameters for ListSeriousViolations.
+type ListSeriousViolationsParams struct {
+	// Limit How many items a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
+// PublishSeriousViolationParams defines parameters for PublishSeriousViolation.
+type PublishSeriousViolationParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
+// GetSeriousViolationParams defines parameters for GetSeriousViolation.
+type GetSeriousViolationParams struct {
+	// IfNoneMatch The `ETag` of the copy at hand; 304 if it is still good.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
+// ChangeSeriousViolationParams defines parameters for ChangeSeriousViolation.
+type ChangeSeriousViolationParams struct {
+	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
+	HaisuReason Reason `json:"Haisu-Reason,omitempty,omitzero"`
+}
+
 // DeleteSessionParams defines parameters for DeleteSession.
 type DeleteSessionParams struct {
 	// HaisuReason Why this is done, for the audit trail; percent-encoded UTF-8 of at most 500 characters.
@@ -4250,6 +4423,12 @@ type PutSensorBindingJSONRequestBody = SensorBindingInput
 
 // TakeReadingsJSONRequestBody defines body for TakeReadings for application/json ContentType.
 type TakeReadingsJSONRequestBody = ReadingBatch
+
+// PublishSeriousViolationJSONRequestBody defines body for PublishSeriousViolation for application/json ContentType.
+type PublishSeriousViolationJSONRequestBody = SeriousViolationContent
+
+// ChangeSeriousViolationJSONRequestBody defines body for ChangeSeriousViolation for application/json ContentType.
+type ChangeSeriousViolationJSONRequestBody = SeriousViolationChange
 
 // CreateSessionJSONRequestBody defines body for CreateSession for application/json ContentType.
 type CreateSessionJSONRequestBody = SessionInput
@@ -4553,6 +4732,18 @@ type ServerInterface interface {
 	// ListSensorWindows Read what a logger reported, by day
 	// (GET /v1/sensors/windows)
 	ListSensorWindows(c *fiber.Ctx, params ListSensorWindowsParams) error
+	// ListSeriousViolations The serious-violation list
+	// (GET /v1/serious-violations)
+	ListSeriousViolations(c *fiber.Ctx, params ListSeriousViolationsParams) error
+	// PublishSeriousViolation Put a firm on the list
+	// (POST /v1/serious-violations)
+	PublishSeriousViolation(c *fiber.Ctx, params PublishSeriousViolationParams) error
+	// GetSeriousViolation Read a listing and its history
+	// (GET /v1/serious-violations/{no})
+	GetSeriousViolation(c *fiber.Ctx, no SeriousViolationNo, params GetSeriousViolationParams) error
+	// ChangeSeriousViolation Correct, note an appeal, or lift
+	// (POST /v1/serious-violations/{no}/changes)
+	ChangeSeriousViolation(c *fiber.Ctx, no SeriousViolationNo, params ChangeSeriousViolationParams) error
 	// CreateSession Log in
 	// (POST /v1/sessions)
 	CreateSession(c *fiber.Ctx) error
@@ -8943,6 +9134,214 @@ func (siw *ServerInterfaceWrapper) ListSensorWindows(c *fiber.Ctx) error {
 	return handler(c)
 }
 
+// ListSeriousViolations operation middleware
+func (siw *ServerInterfaceWrapper) ListSeriousViolations(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSeriousViolationsParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter limit: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter cursor: %w", err).Error())
+	}
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName If-None-Match, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err).Error())
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ListSeriousViolations(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// PublishSeriousViolation operation middleware
+func (siw *ServerInterfaceWrapper) PublishSeriousViolation(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PublishSeriousViolationParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.PublishSeriousViolation(c, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetSeriousViolation operation middleware
+func (siw *ServerInterfaceWrapper) GetSeriousViolation(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "no" -------------
+	var no SeriousViolationNo
+
+	err = runtime.BindStyledParameterWithOptions("simple", "no", c.Params("no"), &no, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter no: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSeriousViolationParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName If-None-Match, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err).Error())
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.GetSeriousViolation(c, no, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ChangeSeriousViolation operation middleware
+func (siw *ServerInterfaceWrapper) ChangeSeriousViolation(c *fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "no" -------------
+	var no SeriousViolationNo
+
+	err = runtime.BindStyledParameterWithOptions("simple", "no", c.Params("no"), &no, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter no: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangeSeriousViolationParams
+
+	headers := c.GetReqHeaders()
+
+	// ------------- Optional header parameter "Haisu-Reason" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Haisu-Reason")]; found {
+		var HaisuReason Reason
+		n := len(valueList)
+		if n != 1 {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Sprintf("Too many values for ParamName Haisu-Reason, 1 is required, but %d found", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Haisu-Reason", valueList[0], &HaisuReason, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter Haisu-Reason: %w", err).Error())
+		}
+
+		params.HaisuReason = HaisuReason
+
+	}
+
+	handler := func(c *fiber.Ctx) error {
+		return siw.Handler.ChangeSeriousViolation(c, no, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c *fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // CreateSession operation middleware
 func (siw *ServerInterfaceWrapper) CreateSession(c *fiber.Ctx) error {
 
@@ -10150,6 +10549,14 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 	router.Post(options.BaseURL+"/v1/sensors/readings", wrapper.TakeReadings)
 
 	router.Get(options.BaseURL+"/v1/sensors/windows", wrapper.ListSensorWindows)
+
+	router.Get(options.BaseURL+"/v1/serious-violations", wrapper.ListSeriousViolations)
+
+	router.Post(options.BaseURL+"/v1/serious-violations", wrapper.PublishSeriousViolation)
+
+	router.Get(options.BaseURL+"/v1/serious-violations/:no", wrapper.GetSeriousViolation)
+
+	router.Post(options.BaseURL+"/v1/serious-violations/:no/changes", wrapper.ChangeSeriousViolation)
 
 	router.Post(options.BaseURL+"/v1/sessions", wrapper.CreateSession)
 
@@ -11974,6 +12381,95 @@ func (response ListSensorWindows200JSONResponse) VisitListSensorWindowsResponse(
 	return ctx.JSON(&response)
 }
 
+type ListSeriousViolationsRequestObject struct {
+	Params ListSeriousViolationsParams
+}
+
+type ListSeriousViolationsResponseObject interface {
+	VisitListSeriousViolationsResponse(ctx *fiber.Ctx) error
+}
+
+type ListSeriousViolations200JSONResponse SeriousViolationList
+
+func (response ListSeriousViolations200JSONResponse) VisitListSeriousViolationsResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type PublishSeriousViolationRequestObject struct {
+	Params PublishSeriousViolationParams
+	Body   *PublishSeriousViolationJSONRequestBody
+}
+
+type PublishSeriousViolationResponseObject interface {
+	VisitPublishSeriousViolationResponse(ctx *fiber.Ctx) error
+}
+
+type PublishSeriousViolation200JSONResponse SeriousViolation
+
+func (response PublishSeriousViolation200JSONResponse) VisitPublishSeriousViolationResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type PublishSeriousViolation201ResponseHeaders struct {
+	Location string
+}
+
+type PublishSeriousViolation201JSONResponse struct {
+	Body    SeriousViolation
+	Headers PublishSeriousViolation201ResponseHeaders
+}
+
+func (response PublishSeriousViolation201JSONResponse) VisitPublishSeriousViolationResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Location", fmt.Sprint(response.Headers.Location))
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response.Body)
+}
+
+type GetSeriousViolationRequestObject struct {
+	No     SeriousViolationNo `json:"no"`
+	Params GetSeriousViolationParams
+}
+
+type GetSeriousViolationResponseObject interface {
+	VisitGetSeriousViolationResponse(ctx *fiber.Ctx) error
+}
+
+type GetSeriousViolation200JSONResponse SeriousViolation
+
+func (response GetSeriousViolation200JSONResponse) VisitGetSeriousViolationResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ChangeSeriousViolationRequestObject struct {
+	No     SeriousViolationNo `json:"no"`
+	Params ChangeSeriousViolationParams
+	Body   *ChangeSeriousViolationJSONRequestBody
+}
+
+type ChangeSeriousViolationResponseObject interface {
+	VisitChangeSeriousViolationResponse(ctx *fiber.Ctx) error
+}
+
+type ChangeSeriousViolation200JSONResponse SeriousViolation
+
+func (response ChangeSeriousViolation200JSONResponse) VisitChangeSeriousViolationResponse(ctx *fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
 type CreateSessionRequestObject struct {
 	Body *CreateSessionJSONRequestBody
 }
@@ -12610,6 +13106,18 @@ type StrictServerInterface interface {
 	// ListSensorWindows Read what a logger reported, by day
 	// (GET /v1/sensors/windows)
 	ListSensorWindows(ctx context.Context, request ListSensorWindowsRequestObject) (ListSensorWindowsResponseObject, error)
+	// ListSeriousViolations The serious-violation list
+	// (GET /v1/serious-violations)
+	ListSeriousViolations(ctx context.Context, request ListSeriousViolationsRequestObject) (ListSeriousViolationsResponseObject, error)
+	// PublishSeriousViolation Put a firm on the list
+	// (POST /v1/serious-violations)
+	PublishSeriousViolation(ctx context.Context, request PublishSeriousViolationRequestObject) (PublishSeriousViolationResponseObject, error)
+	// GetSeriousViolation Read a listing and its history
+	// (GET /v1/serious-violations/{no})
+	GetSeriousViolation(ctx context.Context, request GetSeriousViolationRequestObject) (GetSeriousViolationResponseObject, error)
+	// ChangeSeriousViolation Correct, note an appeal, or lift
+	// (POST /v1/serious-violations/{no}/changes)
+	ChangeSeriousViolation(ctx context.Context, request ChangeSeriousViolationRequestObject) (ChangeSeriousViolationResponseObject, error)
 	// CreateSession Log in
 	// (POST /v1/sessions)
 	CreateSession(ctx context.Context, request CreateSessionRequestObject) (CreateSessionResponseObject, error)
@@ -15630,6 +16138,144 @@ func (sh *strictHandler) ListSensorWindows(ctx *fiber.Ctx, params ListSensorWind
 		return err
 	} else if validResponse, ok := response.(ListSensorWindowsResponseObject); ok {
 		if err := validResponse.VisitListSensorWindowsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSeriousViolations operation middleware
+func (sh *strictHandler) ListSeriousViolations(ctx *fiber.Ctx, params ListSeriousViolationsParams) error {
+	var request ListSeriousViolationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSeriousViolations(ctx.UserContext(), request.(ListSeriousViolationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSeriousViolations")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSeriousViolationsResponseObject); ok {
+		if err := validResponse.VisitListSeriousViolationsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PublishSeriousViolation operation middleware
+func (sh *strictHandler) PublishSeriousViolation(ctx *fiber.Ctx, params PublishSeriousViolationParams) error {
+	var request PublishSeriousViolationRequestObject
+
+	request.Params = params
+
+	var body PublishSeriousViolationJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.PublishSeriousViolation(ctx.UserContext(), request.(PublishSeriousViolationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PublishSeriousViolation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PublishSeriousViolationResponseObject); ok {
+		if err := validResponse.VisitPublishSeriousViolationResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSeriousViolation operation middleware
+func (sh *strictHandler) GetSeriousViolation(ctx *fiber.Ctx, no SeriousViolationNo, params GetSeriousViolationParams) error {
+	var request GetSeriousViolationRequestObject
+
+	request.No = no
+	request.Params = params
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSeriousViolation(ctx.UserContext(), request.(GetSeriousViolationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSeriousViolation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSeriousViolationResponseObject); ok {
+		if err := validResponse.VisitGetSeriousViolationResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ChangeSeriousViolation operation middleware
+func (sh *strictHandler) ChangeSeriousViolation(ctx *fiber.Ctx, no SeriousViolationNo, params ChangeSeriousViolationParams) error {
+	var request ChangeSeriousViolationRequestObject
+
+	request.No = no
+	request.Params = params
+
+	var body ChangeSeriousViolationJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.BodyParser(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx *fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeSeriousViolation(ctx.UserContext(), request.(ChangeSeriousViolationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeSeriousViolation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ChangeSeriousViolationResponseObject); ok {
+		if err := validResponse.VisitChangeSeriousViolationResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/haisu-trace/haisu/internal/consumer"
 	"github.com/haisu-trace/haisu/internal/epcis"
 	"github.com/haisu-trace/haisu/internal/firm"
+	"github.com/haisu-trace/haisu/internal/firm/listing"
 	"github.com/haisu-trace/haisu/internal/gs1"
 	"github.com/haisu-trace/haisu/internal/job"
 	"github.com/haisu-trace/haisu/internal/linkset"
@@ -75,6 +76,7 @@ type Services struct {
 	Press         WarningPress
 	Warnings      Warnings
 	Notices       Notices
+	Listings      Listings
 	Finder        Finder
 	Devices       Devices
 	Holdings      Holdings
@@ -238,6 +240,14 @@ type Warnings interface {
 	Get(ctx context.Context, no string) (warning.State, error)
 	List(ctx context.Context, f warning.Filter, cursor string, limit int) (warning.Page, error)
 	Heads(ctx context.Context, nos []string) (map[string]warning.Head, error)
+}
+
+// Listings keeps the serious-violation list. NotFound.
+type Listings interface {
+	Get(ctx context.Context, no string) (listing.Listing, error)
+	List(ctx context.Context, cursor string, limit int) (page []listing.Listing, next string, err error)
+	Publish(ctx context.Context, by listing.Author, c listing.Content) (l listing.Listing, created bool, err error)
+	Change(ctx context.Context, by listing.Author, no string, ch listing.Change) (listing.Listing, error)
 }
 
 // Notices reads notices from abroad.

@@ -88,7 +88,7 @@ func newFakes() *fakes {
 func (f *fakes) services() Services {
 	return Services{
 		Authenticator: f, Sessions: f, CSRF: f, Firms: firmsFake{f}, Scanner: f, Catalogue: f, Codes: f, Capture: f, Events: f, Links: f, Cold: coldFake{f}, Graph: f, Jobs: jobsFake{f}, Desk: f, Press: f,
-		Warnings: warningsFake{f}, Notices: noticesFake{f}, Finder: f, Devices: f, Holdings: f, Inbox: f, Complaints: f, Imports: importsFake{f}, Documents: documentsFake{f},
+		Warnings: warningsFake{f}, Notices: noticesFake{f}, Listings: listingsFake{f}, Finder: f, Devices: f, Holdings: f, Inbox: f, Complaints: f, Imports: importsFake{f}, Documents: documentsFake{f},
 		Ready: func(context.Context) error { return f.fail() },
 
 		Trail: &f.trail, Sandbox: f.sandbox.of,

@@ -68,6 +68,9 @@ var cachePolicies = map[string]string{
 	"proveLedgerInclusion":   "public, no-cache",
 	"proveLedgerConsistency": "public, no-cache",
 
+	"listSeriousViolations": "public, no-cache",
+	"getSeriousViolation":   "public, no-cache",
+
 	"listAuthorities": "public, no-cache",
 	"getAuthority":    "public, no-cache",
 	"getCompetence":   "public, no-cache",

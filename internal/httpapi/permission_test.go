@@ -200,6 +200,7 @@ var owners = []belonging{
 	{prefix: "/v1/firms/:id", firm: true},
 	{prefix: "/v1/jobs/:job", firm: true, authority: true},
 	{prefix: "/v1/warnings/:no", authority: true},
+	{prefix: "/v1/serious-violations/:no", authority: true},
 	{prefix: "/v1/approvals/:id", authority: true},
 	{prefix: "/v1/cases/:no", authority: true},
 	{prefix: "/v1/products/:gtin", nobodys: "products are public, and who may write one is told"},
@@ -259,7 +260,7 @@ func target(op *operation, rule *access.Rule, c *caller) refusal {
 		return refusal{}
 	}
 	firm, owned := ownerOf(op.path).firm, ownerOf(op.path).authority
-	classed := owned && op.permission != access.JobSelf && op.permission != access.CaseRead || op.id == "createWarning" || op.id == "decideDocument" || op.id == "putProductLimits"
+	classed := owned && op.permission != access.JobSelf && op.permission != access.CaseRead && op.permission != access.ListingPublish || op.id == "createWarning" || op.id == "decideDocument" || op.id == "putProductLimits"
 	switch {
 	case c.p.Kind == access.KindSeller && firm && c.p.Firm != seller.ID,
 		c.p.Kind == access.KindOperator && owned && c.p.Authority != authorityNow:
@@ -353,11 +354,15 @@ func TestOthersThingsDoNotExist(t *testing.T) {
 		{"GET", "/v1/approvals/" + pending.ID, "/v1/approvals/a-0", asStranger},
 		{"POST", "/v1/approvals/" + pending.ID + "/decision", "/v1/approvals/a-0/decision", asStranger},
 		{"DELETE", "/v1/approvals/" + pending.ID, "/v1/approvals/a-0", asStranger},
+		{"POST", "/v1/serious-violations/" + listedFirm.No + "/changes", "/v1/serious-violations/SX-2026-000999/changes", asStranger},
 		{"GET", "/v1/cases/" + receipt.No, "/v1/cases/TS-20260302-0000000", asStranger},
 	} {
 		body := ""
 		if tt.method == http.MethodPost {
 			body = `{"approve":true}`
+		}
+		if strings.HasSuffix(tt.theirs, "/changes") {
+			body = `{"kind":"appealed","revision":1,"note":{"zh-Hans":"复议","en":"Appeal"}}`
 		}
 		theirs, nobodys := b.do(t, request(tt.method, tt.theirs, body, "Authorization", tt.as)), b.do(t, request(tt.method, tt.nobodys, body, "Authorization", tt.as))
 		p, q := readProblem(t, theirs), readProblem(t, nobodys)

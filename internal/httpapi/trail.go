@@ -75,7 +75,7 @@ func traceOf(r *access.Rule, method string) access.Trace {
 // subjects are what the first part of a path under /v1 holds.
 var subjects = map[string]string{
 	"warnings": "warning", "approvals": "approval", "operators": "operator", "authorities": "authority", "firms": "firm", "cases": "case",
-	"codes": "code", "jobs": "job", "documents": "document", "products": "product",
+	"codes": "code", "jobs": "job", "documents": "document", "products": "product", "serious-violations": "listing",
 	"audit": "audit", "operator": ownSubject, "sessions": ownSubject,
 }
 

@@ -121,6 +121,8 @@ var Fields = []Field{
 	{"warning_messages", "by", "", "login of the officer who published", "accountability", duty, &OfficialAct, Official},
 	{"warning_messages", "approved_by", "", "login of the officer who approved", "accountability", duty, &OfficialAct, Official},
 	{"warning_messages", "by_name", "", "name of the officer who published", "accountability", duty, &OfficialAct, Official},
+	{"serious_violations", "by", "", "login of the officer who published", "accountability", duty, &OfficialAct, Official},
+	{"serious_violations", "by_name", "", "name of the officer who published", "accountability", duty, &OfficialAct, Official},
 }
 
 // Impersonal lists the collections that hold no personal data, and why: a collection is in the map or here.
@@ -161,6 +163,7 @@ var Impersonal = []struct{ Collection, Why string }{
 	{"places", "plants, ports, shops"},
 	{"products", "goods"},
 	{"search_marks", "how far feeds were read"},
+	{"serious_violation_claims", "the numbers of listings by a hash of their decisions"},
 	{"trace_followers", "how far feeds were read"},
 	{"units", "codes of single units"},
 	{"warning_marks", "how far feeds were read"},

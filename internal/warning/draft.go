@@ -8,16 +8,12 @@ import (
 
 	"github.com/haisu-trace/haisu/internal/clock"
 	"github.com/haisu-trace/haisu/internal/fault"
+	"github.com/haisu-trace/haisu/internal/number"
 	"github.com/haisu-trace/haisu/internal/store"
 )
 
-// numberPrefix begins every warning number: the province's code.
-const numberPrefix = "HN"
-
-func formatNo(year, seq int) string { return fmt.Sprintf("%s-%04d-%06d", numberPrefix, year, seq) }
-
-// beijing is China Standard Time, which has no summer time: warnings are numbered by the calendar year there.
-var beijing = time.FixedZone("Asia/Shanghai", 8*60*60)
+// numbers is the series of warnings: the province's code.
+const numbers = number.Series("HN")
 
 // Draft is a warning that is not published yet.
 type Draft struct {
@@ -61,10 +57,7 @@ func draftsDef() store.Def[DraftDoc] {
 	return store.Def[DraftDoc]{
 		Name: "warning_drafts",
 		Indexes: []store.Index[DraftDoc]{
-			{Name: indexYear, Version: "1", Keys: func(_ string, d *DraftDoc) ([]store.Key, store.Key) {
-				year, seq, _ := parseNo(d.No)
-				return []store.Key{store.K(year)}, store.K(seq)
-			}},
+			number.Index(indexYear, numbers, func(d *DraftDoc) string { return d.No }),
 			{Name: indexEdit, Version: "1", Keys: func(_ string, d *DraftDoc) ([]store.Key, store.Key) {
 				if d.Seal != nil {
 					return nil, nil
@@ -81,8 +74,8 @@ func draftsDef() store.Def[DraftDoc] {
 	}
 }
 
-// maxNumberTries bounds the search for a free number: with n officers who create at once, each loses at most n-1 rounds.
-const maxNumberTries = 1000
+// maxSealTries bounds the tries to seal a draft that others change at the same time.
+const maxSealTries = 1000
 
 // Create makes a draft under a new number. The unique insert of the draft decides who has the number. Invalid, Forbidden, and what
 // by.May answers for ActionDraft.
@@ -101,44 +94,28 @@ func (s *Service) Create(ctx context.Context, by Author, c Content) (Draft, erro
 	d := DraftDoc{
 		Content: c, By: by.ID, ByName: by.Name, Authority: by.Authority, Created: now, Updated: now, Nonce: clock.Token(10),
 	}
-	year := now.In(beijing).Year()
-	seq, err := s.lastNumber(ctx, year)
+	_, err = number.Issue(ctx, s.drafts, indexYear, numbers, now, func(no string) (taken bool, err error) {
+		d.No = no
+		err = s.drafts.Insert(ctx, no, d)
+		if errors.Is(err, store.ErrExists) {
+			stored, err := s.drafts.Get(ctx, no)
+			// With our nonce the store had tried twice and met its own first try.
+			return stored.V.Nonce != d.Nonce, err
+		}
+		if err != nil {
+			return false, fmt.Errorf("insert draft: %w", err)
+		}
+		return false, nil
+	})
 	if err != nil {
 		return Draft{}, err
 	}
-	for range maxNumberTries {
-		seq++
-		d.No = formatNo(year, seq)
-		err := s.drafts.Insert(ctx, d.No, d)
-		if errors.Is(err, store.ErrExists) {
-			if stored, getErr := s.drafts.Get(ctx, d.No); getErr != nil || stored.V.Nonce != d.Nonce {
-				continue
-			}
-			err = nil // the store had tried twice and met its own first try
-		}
-		if err != nil {
-			return Draft{}, fmt.Errorf("insert draft: %w", err)
-		}
-		return Draft{DraftDoc: d, Revision: 1}, nil
-	}
-	return Draft{}, fmt.Errorf("no free warning number after %s", d.No)
-}
-
-func (s *Service) lastNumber(ctx context.Context, year int) (int, error) {
-	p, err := s.drafts.Find(ctx, store.Query{Index: indexYear, Eq: store.K(year), Desc: true, Limit: 1})
-	if err != nil {
-		return 0, fmt.Errorf("last number of %d: %w", year, err)
-	}
-	if len(p.Items) == 0 {
-		return 0, nil
-	}
-	_, seq, _ := parseNo(p.Items[0].ID)
-	return seq, nil
+	return Draft{DraftDoc: d, Revision: 1}, nil
 }
 
 // Draft gives a draft, published or not (see Seal), of whatever authority: the caller shows it to officers of that one only. NotFound.
 func (s *Service) Draft(ctx context.Context, no string) (Draft, error) {
-	if !validNo(no) {
+	if !numbers.Valid(no) {
 		return Draft{}, errUnknown(no)
 	}
 	d, err := s.drafts.Get(ctx, no)

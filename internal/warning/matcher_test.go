@@ -73,7 +73,7 @@ func (f *fakeFeed) Changes(_ context.Context, token string, limit int) ([]store.
 
 func alertMsg(i int, level Level, recall bool, sc Scope) Message {
 	return Message{
-		No: formatNo(2026, i+1), Rev: 1, Kind: KindAlert, Content: Content{Level: level, Recall: recall, Scope: sc},
+		No: numbers.Format(2026, i+1), Rev: 1, Kind: KindAlert, Content: Content{Level: level, Recall: recall, Scope: sc},
 		Published: day1.Add(time.Duration(i) * time.Second), Authority: "a", Key: "k",
 	}
 }

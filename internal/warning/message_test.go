@@ -135,7 +135,7 @@ func TestMessageIDs(t *testing.T) {
 		"HN-2026-000123": true, "HN-2026-1000000": true, "HN-2026-0000123": false, "HN-2026-000000": false, "HN-26-000123": false,
 		"HN-2026-00012": false, "XX-2026-000123": false, "HN-2026-00012x": false, "": false, "HN-2026-99999999999999999999": false,
 	} {
-		if validNo(no) != want {
+		if numbers.Valid(no) != want {
 			t.Errorf("%q: valid is %v", no, !want)
 		}
 	}

@@ -37,7 +37,7 @@ func (s *Service) PublishKeyed(ctx context.Context, by Author, no string, revisi
 	if err := ch.err(); err != nil {
 		return Message{}, err
 	}
-	for range maxNumberTries {
+	for range maxSealTries {
 		d, err := s.draftOf(ctx, by, no)
 		if err != nil {
 			return Message{}, err

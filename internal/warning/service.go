@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -162,31 +161,12 @@ func errUnknown(no string) error {
 	return fault.New(fault.NotFound, "warning_unknown", "there is no warning %s", no)
 }
 
-// validNo says whether a text has the form of a warning number, HN-2026-000123.
-func validNo(no string) bool {
-	_, _, ok := parseNo(no)
-	return ok
-}
-
-func parseNo(no string) (year, seq int, ok bool) {
-	rest, ok := strings.CutPrefix(no, numberPrefix+"-")
-	if !ok || len(rest) < 11 || rest[4] != '-' || !allDigits(rest[:4]) || !allDigits(rest[5:]) || len(rest) > 20 {
-		return 0, 0, false
-	}
-	year, err := strconv.Atoi(rest[:4])
-	if err != nil {
-		return 0, 0, false
-	}
-	seq, err = strconv.Atoi(rest[5:])
-	return year, seq, err == nil && seq > 0 && formatNo(year, seq) == no
-}
-
 // revsPerRead is how many messages are asked for in one round trip; almost every warning has fewer.
 const revsPerRead = 16
 
 // Get gives a published warning with its history. A draft is NotFound here. NotFound.
 func (s *Service) Get(ctx context.Context, no string) (State, error) {
-	if !validNo(no) {
+	if !numbers.Valid(no) {
 		return State{}, errUnknown(no)
 	}
 	var history []Message

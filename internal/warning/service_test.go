@@ -371,7 +371,7 @@ func TestNumbersAreUniqueAcrossReplicas(t *testing.T) {
 	wg.Wait()
 	slices.Sort(nos)
 	for i, no := range nos {
-		if no != formatNo(2026, i+1) {
+		if no != numbers.Format(2026, i+1) {
 			t.Fatalf("number %d is %s", i+1, no)
 		}
 	}
