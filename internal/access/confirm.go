@@ -35,11 +35,12 @@ func (o *operator) propose(by string) {
 	}
 }
 
-// gains says whether an operator may do something weighty that was not open before, or may do it for another body.
+// gains says whether an operator may do something weighty that was not open before, or may do it for another body. To one who is shut out nothing is
+// open: who was shut out by an administrator is not let in again by another one's word alone.
 func (o *operator) gains(before *Operator) bool {
 	roles := held(o.Roles)
 	for _, r := range weighty {
-		if slices.Contains(roles, r) && !slices.Contains(held(before.Roles), r) {
+		if slices.Contains(roles, r) && (before.Disabled && !o.Disabled || !slices.Contains(held(before.Roles), r)) {
 			return true
 		}
 	}

@@ -68,6 +68,27 @@ func TestWhatOneAdministratorDoesAnotherConfirms(t *testing.T) {
 	wants(t, err, "operator_unknown")
 }
 
+// Whom one administrator has shut out another one alone does not make a publisher again.
+func TestLettingInAgainWaitsForAnotherAdministrator(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.publisher()
+	out, in := true, false
+	_, _, err := b.ChangeOperator(t.Context(), lin.Login, 0, OperatorChange{By: "second", Disabled: &out})
+	must(t, err)
+	_, after, err := b.ChangeOperator(t.Context(), lin.Login, 0, OperatorChange{By: "root", Disabled: &in})
+	must(t, err)
+	if !slices.Equal(after.Proposed, []string{"root"}) {
+		t.Errorf("proposed by %v", after.Proposed)
+	}
+	b.wantRoles(t, lin.Login, Officer)
+	_, _, err = b.ConfirmOperator(t.Context(), lin.Login, 0, "root")
+	wants(t, err, "four_eyes")
+	_, _, err = b.ConfirmOperator(t.Context(), lin.Login, 0, "second")
+	must(t, err)
+	b.wantRoles(t, lin.Login, Officer, Publisher)
+}
+
 func TestWhatWaitsForAnotherAdministrator(t *testing.T) {
 	t.Parallel()
 	roles := func(r ...Role) *[]Role { return &r }

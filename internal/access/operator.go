@@ -244,7 +244,7 @@ var errOwnAccount = fault.New(fault.Forbidden, "own_account", "your own rights a
 
 // ChangeOperator changes an operator whose revision the caller has seen (0: whatever stands). Unless nothing but the name changed, every session
 // of the operator ends, on every replica within two seconds, and a link that was given before is void. What makes a publisher or an
-// administrator, or widens what one may do, waits for ConfirmOperator. Invalid, NotFound; Conflict: operator_changed,
+// administrator, widens what one may do, or enables one again, waits for ConfirmOperator. Invalid, NotFound; Conflict: operator_changed,
 // last_administrator (somebody must be left who can let others in), second_factor_missing. Forbidden (own_account) for more than one's
 // own name.
 func (s *Service) ChangeOperator(ctx context.Context, login string, revision int64, c OperatorChange) (before, after Operator, err error) {

@@ -399,13 +399,46 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
+// However many loggers a stranger says are with goods, those that are believed are read.
+func TestStrangersCrowdNobodyOut(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ party, events bool }{
+		"a stranger": {}, "who names itself a receiver": {party: true}, "in whose events sensor data is": {party: true, events: true},
+	} {
+		b := setup(t)
+		b.limit(fridge())
+		b.bind(maker, lotA, noon, noon.Add(40*time.Minute))
+		b.take(each(5, 20, 20, 20, 20)...)
+		stay := Stay{Thing: lotA, GTIN: gtinA}
+		if c.party {
+			stay.Firms = []string{"carrier"}
+			b.graph.reported[lotA+" carrier"] = true
+		}
+		for i := range maxRecords {
+			at := noon.Add(-time.Hour - time.Duration(i)*time.Second)
+			if c.events {
+				b.graph.seen = append(b.graph.seen, Observation{
+					Firm: carrier, Event: fmt.Sprint("urn:x:", i), Things: []string{lotA}, Reports: []Report{{From: at, To: at, Quantity: Temperature, Lo: 5, Hi: 5, UOM: "CEL"}},
+				})
+				continue
+			}
+			_, err := b.Bind(t.Context(), carrier, "log-1", lotA, at, noon)
+			must(t, err)
+		}
+		b.settle()
+		if v := b.look(stay); v.State != StateExcursion {
+			t.Errorf("%s: got %s", name, v.State)
+		}
+	}
+}
+
 // Sensor data of an event counts like a logger's readings, until the event is declared an error.
 func TestObservedEvents(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.limit(fridge())
 	o := Observation{
-		Firm: maker, Event: "urn:uuid:1", Counts: true, Things: []string{lotA},
+		Firm: maker, Event: "urn:uuid:1", Things: []string{lotA},
 		Reports: []Report{
 			{From: noon, To: noon.Add(30 * time.Minute), Quantity: Temperature, Lo: 4, Hi: 11, UOM: "CEL"},
 			{From: noon.Add(40 * time.Minute), To: noon.Add(40 * time.Minute), Quantity: Temperature, Lo: 41, Hi: 41, UOM: "FAH"},

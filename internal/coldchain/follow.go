@@ -27,7 +27,6 @@ type Graph interface {
 type Observation struct {
 	Firm    firm.Firm // who captured it
 	Event   string    // its ID
-	Counts  bool      // the firm may say so
 	Wrong   bool      // it was declared an error
 	Packed  []string  // the container that it packs or unpacks, and those around it
 	Things  []string  // what was measured: EPCs
@@ -54,7 +53,7 @@ type position struct {
 }
 
 const (
-	follower    = "records"
+	follower    = "records/2" // another name derives all records anew
 	followBatch = 200
 	// maxThings bounds the bindings that one event makes.
 	maxThings = 50
@@ -236,7 +235,7 @@ func (s *Service) observe(ctx context.Context, o *Observation) error {
 			}
 			b := Binding{
 				Firm: o.Firm.ID, Logger: logger, Thing: node, GTIN: ref.GTIN, From: moment(period[0]), To: moment(period[1]), Event: o.Event,
-				Vouched: o.Counts || vouches(o.Firm, epc), Withdrawn: o.Wrong,
+				Vouched: vouches(o.Firm, epc), Withdrawn: o.Wrong,
 			}
 			if b.To.Sub(b.From) > MaxBinding {
 				b.To = b.From.Add(MaxBinding)

@@ -24,7 +24,8 @@ type record struct {
 	GTIN     gs1.GTIN  `json:"gtin"`
 	From     time.Time `json:"from"`
 	To       time.Time `json:"to,omitzero"`        // zero: the binding is open
-	Accepted bool      `json:"accepted,omitempty"` // the firm may speak for the thing, or reported events of it that count
+	Vouched  bool      `json:"vouched,omitempty"`  // the firm may speak for the thing, or is an authority
+	Accepted bool      `json:"accepted,omitempty"` // it may, or reported events of the thing that count
 
 	Limits   *Set                   `json:"limits,omitempty"` // nil: there are none to judge by
 	Measured map[Quantity]Judgement `json:"measured,omitempty"`
@@ -38,13 +39,21 @@ var recordDef = store.Def[record]{Name: "cold_records", Indexes: []store.Index[r
 	{Name: byBinding, Version: "1", Keys: func(_ string, r *record) ([]store.Key, store.Key) {
 		return []store.Key{store.K(r.Binding)}, store.K(string(r.GTIN))
 	}},
-	{Name: byThing, Version: "1", Keys: func(_ string, r *record) ([]store.Key, store.Key) {
-		return []store.Key{store.K(r.Thing, string(r.GTIN))}, store.K(r.From)
+	// By firm, and those of firms that may speak for the thing: a stranger's, of whom anybody can be one, are in nobody's way.
+	{Name: byThing, Version: "2", Keys: func(_ string, r *record) ([]store.Key, store.Key) {
+		keys := []store.Key{store.K(r.Thing, string(r.GTIN), r.Firm)}
+		if r.Vouched {
+			keys = append(keys, store.K(r.Thing, string(r.GTIN), vouched))
+		}
+		return keys, store.K(r.From)
 	}},
 	{Name: byProduct, Version: "1", Keys: func(_ string, r *record) ([]store.Key, store.Key) {
 		return []store.Key{store.K(string(r.GTIN))}, store.K(r.From)
 	}},
 }}
+
+// vouched is in the keys of byThing where a firm's ID is.
+const vouched = ""
 
 func recordID(binding string, g gs1.GTIN) string { return binding + "/" + string(g) }
 
@@ -158,7 +167,8 @@ func (s *Service) judged(ctx context.Context, id string, b *Binding, know Handli
 	judges := map[Quantity]map[string]*judge{Temperature: {}, Humidity: {}}
 	for _, g := range know.GTINs {
 		r := &record{
-			Binding: id, Firm: b.Firm, Logger: b.Logger, Thing: b.Thing, GTIN: g, From: b.From, To: b.To, Accepted: b.Vouched || know.Reported, Fence: fence,
+			Binding: id, Firm: b.Firm, Logger: b.Logger, Thing: b.Thing, GTIN: g, From: b.From, To: b.To, Vouched: b.Vouched, Accepted: b.Vouched || know.Reported,
+			Fence: fence,
 		}
 		out[recordID(id, g)] = r
 		l, err := s.limits.Get(ctx, string(g))

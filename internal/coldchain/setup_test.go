@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,7 +43,7 @@ func (g *graph) Observed(_ context.Context, token string, _ int) ([]Observation,
 	if len(token) == len(g.seen) {
 		return nil, token, nil
 	}
-	return g.seen[len(token):], token + "xxxxxxxxxxxxxxxxxxxx"[:len(g.seen)-len(token)], nil
+	return g.seen[len(token):], token + strings.Repeat("x", len(g.seen)-len(token)), nil
 }
 
 func (g *graph) Wake() <-chan struct{} { return g.wake }

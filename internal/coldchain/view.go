@@ -87,7 +87,8 @@ type Column struct {
 
 // The bounds of a View and of what it is made of.
 const (
-	maxRecords = 50 // of one stay
+	maxRecords = 50 // of one stay and firm, and of those that may speak for the thing
+	maxFirms   = 20 // that reported events of it
 	maxShown   = 10 // excursions, and gaps
 )
 
@@ -98,32 +99,22 @@ func (p period) length() int64 { return p.to - p.from }
 
 func (p period) cut(q period) period { return period{max(p.from, q.from), min(p.to, q.to)} }
 
-// Look says what is known of goods that were in these places, by the limits of their product. It reads records, and no readings: at most 50 for each stay.
+// Look says what is known of goods that were in these places, by the limits of their product. It reads records, and no readings: for each stay at most 50
+// of firms that may speak for the thing, and 50 of each firm that reported events of it.
 func (s *Service) Look(ctx context.Context, limits *Set, stays []Stay) (*View, error) {
 	now := s.now().UnixMilli()
 	v := &View{Limits: limits.Rules, Excursions: []Outside{}, Gaps: []Interval{}}
 	sights := map[Quantity]*sight{Temperature: {quantity: Temperature}, Humidity: {quantity: Humidity}}
-	for _, stay := range stays {
-		in := period{0, now}
-		if !stay.From.IsZero() {
-			in.from = stay.From.UnixMilli()
-		}
-		if !stay.To.IsZero() {
-			in.to = min(in.to, stay.To.UnixMilli())
-		}
-		page, err := s.records.Find(ctx, store.Query{
-			Index: byThing, Eq: store.K(stay.Thing, string(stay.GTIN)), From: store.K(in.from - MaxBinding.Milliseconds()), To: store.K(in.to + 1), Limit: maxRecords,
-		})
+	for i := range stays {
+		in := stays[i].within(now)
+		records, err := s.believed(ctx, &stays[i], in)
 		if err != nil {
 			return nil, err
 		}
-		for i := range page.Items {
-			r := &page.Items[i].V
-			if r.Limits == nil || !r.Accepted && !slices.Contains(stay.Firms, r.Firm) {
-				continue
-			}
-			for q, j := range r.Measured {
-				if sights[q].take(r, &j, in, now) && !slices.Contains(v.Firms, r.Firm) {
+		for j := range records {
+			r := &records[j]
+			for q, m := range r.Measured {
+				if sights[q].take(r, &m, in, now) && !slices.Contains(v.Firms, r.Firm) {
 					v.Firms = append(v.Firms, r.Firm)
 				}
 			}
@@ -134,6 +125,39 @@ func (s *Service) Look(ctx context.Context, limits *Set, stays []Stay) (*View, e
 	}
 	v.settle()
 	return v, nil
+}
+
+// within is the time of a stay up to now.
+func (s *Stay) within(now int64) period {
+	in := period{0, now}
+	if !s.From.IsZero() {
+		in.from = s.From.UnixMilli()
+	}
+	if !s.To.IsZero() {
+		in.to = min(in.to, s.To.UnixMilli())
+	}
+	return in
+}
+
+// believed reads the records of a stay that count, each firm's apart: of whoever's there are most, they take no place from another's.
+func (s *Service) believed(ctx context.Context, stay *Stay, in period) ([]record, error) {
+	var out []record
+	seen := map[string]bool{}
+	for _, who := range append([]string{vouched}, stay.Firms[:min(len(stay.Firms), maxFirms)]...) {
+		page, err := s.records.Find(ctx, store.Query{
+			Index: byThing, Eq: store.K(stay.Thing, string(stay.GTIN), who), From: store.K(in.from - MaxBinding.Milliseconds()), To: store.K(in.to + 1), Limit: maxRecords,
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range page.Items {
+			if !seen[d.ID] && d.V.Limits != nil {
+				seen[d.ID] = true
+				out = append(out, d.V)
+			}
+		}
+	}
+	return out, nil
 }
 
 // sight collects what records say of one quantity.

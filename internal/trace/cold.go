@@ -223,7 +223,7 @@ func (g ColdGraph) reports(ctx context.Context, id string, doc *eventDoc, o *col
 	if err != nil {
 		return err
 	}
-	o.Firm, o.Event, o.Counts, o.Wrong = firms[doc.Firm], doc.ID, doc.Confirmed, doc.Declares
+	o.Firm, o.Event, o.Wrong = firms[doc.Firm], doc.ID, doc.Declares
 	if o.Firm.ID == "" {
 		o.Firm = firm.Firm{ID: doc.Firm}
 	}
