@@ -194,7 +194,7 @@ func TestKilledAtAnyWrite(t *testing.T) {
 		b.limit(fridge())
 		b.bind(maker, lotA, noon, noon.Add(36*time.Hour))
 		b.settle()
-		b.engine.left = left
+		b.engine.killAfter(left)
 		_, err := b.Take(t.Context(), "maker", batch)
 		for more := err == nil; more && err == nil; {
 			more, err = b.Follow(t.Context(), b.graph, 1)
@@ -205,7 +205,7 @@ func TestKilledAtAnyWrite(t *testing.T) {
 		if err != nil {
 			killed++
 		}
-		b.engine.left, b.engine.dead = 0, false
+		b.engine.killAfter(0)
 		b.take(batch...)
 		b.settle()
 		for _, coll := range collections {

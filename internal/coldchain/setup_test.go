@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -144,13 +145,24 @@ func must(t testing.TB, err error) {
 // failing is an engine that fails a write, and every one after it, as a process does that is killed.
 type failing struct {
 	store.Engine
+
+	mu   sync.Mutex
 	left int // writes until then; 0: never
 	dead bool
+}
+
+// killAfter lets so many writes through; 0 is all.
+func (f *failing) killAfter(writes int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.left, f.dead = writes, false
 }
 
 var errKilled = errors.New("killed")
 
 func (f *failing) write() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.dead {
 		return errKilled
 	}

@@ -41,7 +41,7 @@ type chain struct {
 	json      [2]*encoded     // zh, en
 	conflicts []Contradiction // what shoppers are told of; see publicConflicts
 	shares    bool            // history and steps are the lot's
-	stays     []coldchain.Stay
+	stays     []stay
 	limits    *coldchain.Set // of the product; nil: it has none
 	cold      [2]*ColdAnswer // zh, en
 	pending   bool           // an event has no leaf in the transparency log yet

@@ -30,9 +30,15 @@ type ColdAnswer struct {
 	By         []FirmName `json:"by"`         // whose loggers it were
 }
 
+// stay is a time in which the goods were in a container, or themselves, and on whose word they were.
+type stay struct {
+	coldchain.Stay
+	packers []string
+}
+
 // stay notes that the goods were in a node, or are it.
 func (w *walk) stay(v visit, events []fact) {
-	s := coldchain.Stay{Thing: v.node, GTIN: v.goods, From: v.from, To: v.to}
+	s := stay{Stay: coldchain.Stay{Thing: v.node, GTIN: v.goods, From: v.from, To: v.to}, packers: v.packers}
 	for i := range events {
 		if f := &events[i]; !f.corrected && !slices.Contains(s.Firms, f.Firm) {
 			s.Firms = append(s.Firms, f.Firm)
@@ -46,7 +52,11 @@ func (s *Service) readCold(ctx context.Context, c *chain) error {
 	if s.deps.Cold == nil || c.limits == nil || c.askedLevel == gs1.Product {
 		return nil
 	}
-	v, err := s.deps.Cold.Look(ctx, c.limits, c.stays)
+	stays, err := s.vouchedStays(ctx, c.stays)
+	if err != nil {
+		return err
+	}
+	v, err := s.deps.Cold.Look(ctx, c.limits, stays)
 	if err != nil {
 		return err
 	}
@@ -67,6 +77,32 @@ func (s *Service) readCold(ctx context.Context, c *chain) error {
 		c.cold[i] = &said
 	}
 	return nil
+}
+
+// vouchedStays are the stays as the public is told of them: those on the word of firms that may speak for the goods, and with the loggers of such firms. Anyone
+// can name itself in an event of another's goods, or say that they were in its container, and put a logger into an oven. What others recorded is for officers and
+// the firms concerned.
+func (s *Service) vouchedStays(ctx context.Context, all []stay) ([]coldchain.Stay, error) {
+	var ids []string
+	for i := range all {
+		ids = append(append(ids, all[i].packers...), all[i].Firms...)
+	}
+	slices.Sort(ids)
+	firms, err := s.deps.Firms.GetMany(ctx, slices.Compact(ids))
+	if err != nil {
+		return nil, err
+	}
+	out := make([]coldchain.Stay, 0, len(all))
+	for i := range all {
+		x := all[i].Stay
+		stranger := func(id string) bool { return !speaksFor(firms[id], x.GTIN) }
+		if slices.ContainsFunc(all[i].packers, stranger) {
+			continue
+		}
+		x.Firms = slices.DeleteFunc(slices.Clone(x.Firms), stranger)
+		out = append(out, x)
+	}
+	return out, nil
 }
 
 func (c *chain) coldIn(tag string) *ColdAnswer {

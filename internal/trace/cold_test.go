@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/haisu-trace/haisu/internal/coldchain"
+	"github.com/haisu-trace/haisu/internal/firm"
 	"github.com/haisu-trace/haisu/internal/gs1"
+	"github.com/haisu-trace/haisu/internal/lang"
 )
 
 // cold gives the bundle a cold chain, and product A limits of 2 to 8 °C.
@@ -99,6 +101,47 @@ func TestColdChainThroughContainers(t *testing.T) {
 	}
 	if a := b.scan(gs1.Ref{GTIN: gtinA}, "v", ""); a.Cold != nil {
 		t.Errorf("a product as such was nowhere: %+v", a.Cold)
+	}
+}
+
+// A stranger who names itself in events of another's goods, or says that they were in its own container, makes them neither warm nor cold for the public.
+func TestColdChainOfStrangers(t *testing.T) {
+	t.Parallel()
+	for name, thing := range map[string]string{"beside the lot": node(gs1.Ref{GTIN: gtinA, Lot: "L1"}), "in a container": "https://id.gs1.org/00/069555500000000014"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			u := b.goods()
+			s := b.cold()
+			rival := b.firm(firm.Firm{ID: "rival", Name: lang.ZhEn("对手", "Rival"), Kind: firm.Importer, Prefixes: []string{"69555500"}, GLNs: []string{"6955550000007"}})
+			lot := node(gs1.Ref{GTIN: gtinA, Lot: "L1"})
+			named := `"sourceList":[{"type":"owning_party","source":"https://id.gs1.org/417/6955550000007"}],`
+			if thing == lot {
+				b.capture(rival, event("ObjectEvent", "OBSERVE", "receiving", "2026-01-31T00:00:00Z", named+`"quantityList":[{"epcClass":"`+lot+`","quantity":1}]`))
+			} else {
+				b.capture(rival, event("AggregationEvent", "ADD", "packing", "2026-01-31T00:00:00Z", named+`"parentID":"`+thing+`","childQuantityList":[{"epcClass":"`+lot+`","quantity":1}]`))
+			}
+			at := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
+			_, err := s.Bind(t.Context(), rival, "L", thing, at, at.Add(2*time.Hour))
+			must(t, err)
+			var batch []coldchain.Reading
+			for i := range 5 {
+				batch = append(batch, coldchain.Reading{Logger: "L", Time: at.Add(time.Duration(i) * 30 * time.Minute), Quantity: coldchain.Temperature, Value: 45, UOM: "CEL"})
+			}
+			_, err = s.Take(t.Context(), rival.ID, batch)
+			must(t, err)
+			b.followCold(s)
+			list, _, err := s.Excursions(t.Context(), "", gtinA, "", 10)
+			must(t, err)
+			if len(list) != 1 {
+				t.Errorf("officers see %+v", list)
+			}
+			for _, ref := range []gs1.Ref{u.Ref(), {GTIN: gtinA, Lot: "L1"}} {
+				if c := b.scan(ref, "v", "").Cold; c == nil || c.State != coldchain.StateNoData || len(c.By) != 0 {
+					t.Errorf("%v: %+v", ref, c)
+				}
+			}
+		})
 	}
 }
 

@@ -27,6 +27,7 @@ type visit struct {
 	shown    bool     // its events belong to the chain, not only its ancestors
 	goods    gs1.GTIN // whose limits count for what was measured there
 	around   bool     // it contains what the walk came from: its other contents are neighbours and no ancestors
+	packers  []string // firms on whose word the goods were in it, and in what led to it
 }
 
 // walk follows the edges of the graph in time, from one unit or lot towards where it came from. A container's events count for
@@ -152,7 +153,8 @@ func (w *walk) edges(v visit, f fact, later []fact) {
 	switch f.Type {
 	case "AggregationEvent", "AssociationEvent":
 		if role == roleChild && f.Action != "DELETE" && f.Parent != "" {
-			w.push(visit{node: f.Parent, from: f.Time, to: earlier(v.to, leaves(f.Parent, later)), depth: v.depth + 1, shown: v.shown, around: true, goods: v.goods})
+			w.push(visit{node: f.Parent, from: f.Time, to: earlier(v.to, leaves(f.Parent, later)), depth: v.depth + 1, shown: v.shown, around: true, goods: v.goods,
+				packers: append(slices.Clone(v.packers), f.Firm)})
 		}
 		if role == roleParent && f.Action != "DELETE" && !v.around && isTradeItem(v.node) {
 			for _, t := range f.Things {
@@ -169,7 +171,7 @@ func (w *walk) edges(v visit, f fact, later []fact) {
 		for _, t := range f.Things {
 			if t.Role == roleInput {
 				w.ancestor(t.EPC)
-				input := visit{node: t.EPC, to: f.Time, depth: v.depth + 1, shown: v.shown}
+				input := visit{node: t.EPC, to: f.Time, depth: v.depth + 1, shown: v.shown, packers: v.packers}
 				if ref, ok := refOf(t.EPC); ok {
 					input.goods = ref.GTIN
 				}
