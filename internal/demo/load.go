@@ -2,9 +2,11 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -258,8 +260,12 @@ func (l *loader) showcase(ctx context.Context, sum *Summary) error {
 	_, sum.Warning = last("dark-100", 2)
 	sum.Suspicious = l.lot("xo-70", 2).refs[0]
 	for _, s := range strangers {
-		req := trace.ScanRequest{Ref: sum.Suspicious, Lang: lang.ZhHans, Visitor: s.visitor, Place: s.place}
-		if _, err := l.Trace.Scan(ctx, req); err != nil {
+		req := trace.ScanRequest{Ref: sum.Suspicious, Lang: lang.ZhHans, Visitor: s.visitor, Place: s.place, Patience: time.Minute}
+		a, err := l.Trace.Scan(ctx, req)
+		if err == nil && !a.Scan.Recorded {
+			err = errors.New("the store is too slow to record it")
+		}
+		if err != nil {
 			return fmt.Errorf("scan: %w", err)
 		}
 	}

@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -22,6 +23,8 @@ type ScanRequest struct {
 	// Preview is set for requests that no person made (HEAD, prefetch, link previews): they are answered, and neither recorded
 	// nor counted.
 	Preview bool
+	// Patience is how long the answer waits for the scan to be durable; 0 is recordTimeout.
+	Patience time.Duration
 }
 
 // recordTimeout is how long an answer waits for its scan to be durable.
@@ -118,7 +121,7 @@ func (s *Service) answer(ctx context.Context, req ScanRequest, asked Asked) (*An
 
 // recorded completes the answer with the scans before it, and records this one.
 func (s *Service) recorded(ctx context.Context, req ScanRequest, f facts) (*Answer, error) {
-	wctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	wctx, cancel := context.WithTimeout(ctx, cmp.Or(req.Patience, recordTimeout))
 	defer cancel()
 	path := identity(req.Ref).Path()
 	d := scanDoc{Ref: path, At: f.now.UnixMilli(), Place: req.Place, Visitor: s.visitor(req, path)}
@@ -132,8 +135,8 @@ func (s *Service) recorded(ctx context.Context, req ScanRequest, f facts) (*Answ
 	}
 	a := f.verdict()
 	d.Head = a.Headline.Status
-	if err := s.note(wctx, req.Ref, &f, a); err != nil {
-		return s.unrecorded(ctx, f, err)
+	if err := s.note(wctx, req.Ref, &f, a); err != nil && s.deps.Log != nil { // the next odd scan notes it
+		s.deps.Log.WarnContext(ctx, "anomaly not noted", "error", err)
 	}
 	if req.Device != "" && s.deps.Exposures != nil && req.Ref.Level() != gs1.Product {
 		if err := s.deps.Exposures.RecordExposure(wctx, req.Device, f.chain.exposure(req.Ref), f.now); err != nil {
