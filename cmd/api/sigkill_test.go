@@ -31,6 +31,14 @@ type mortal struct {
 	cmd *exec.Cmd
 }
 
+// skipShort leaves out what takes minutes with the race detector and has nothing for it: the same code runs in one process in other tests.
+func skipShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("kills processes; runs without -short")
+	}
+}
+
 func startMortal(t *testing.T, dir string) *mortal {
 	t.Helper()
 	m := &mortal{program: &program{t: t, env: map[string]string{"DATA_DIR": dir, "DEMO": "off"}}}
@@ -135,11 +143,9 @@ func manyEvents(n int) string {
 // run out: in the end the job, the events and the transparency log say the same, and nothing is left over. Until then a rollback shows nothing.
 func TestACaptureIsKilled(t *testing.T) {
 	t.Parallel()
-	n := 10_000
-	if testing.Short() { // as with the race detector
-		n = 2_000
-	}
-	third := float64(n) / 3
+	skipShort(t)
+	const n = 10_000
+	const third = float64(n) / 3
 	for behaviour, points := range map[string][]float64{
 		"rollback": {4 * third, 7 * third}, // of three times n: each event is checked, planned, written
 		"proceed":  {1.5 * third},
@@ -196,6 +202,7 @@ func TestACaptureIsKilled(t *testing.T) {
 // A job that issues 100,000 codes is killed half-way: it issues exactly those.
 func TestAnIssueOfCodesIsKilled(t *testing.T) {
 	t.Parallel()
+	skipShort(t)
 	const n = 100_000
 	dir := t.TempDir()
 	m := startMortal(t, dir)
