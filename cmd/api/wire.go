@@ -66,8 +66,8 @@ type app struct {
 	trail     *audit.Service
 	approvals *approval.Service
 	sandboxes *trace.Sandboxes
-	documents *trace.DocumentSweep
-	papers    *trace.PaperSweep
+	documents *blob.Sweeper
+	papers    *blob.Sweeper
 	warnings  *warning.Service
 	notices   *notice.Service
 	consumers *consumer.Service

@@ -2,7 +2,10 @@ package blob
 
 import (
 	"context"
+	"sync"
 	"time"
+
+	"github.com/haisu-trace/haisu/internal/clock"
 )
 
 // Orphaned is how old a blob is at least that Sweep takes for left behind: by then whoever put it has stored its Ref, or has died.
@@ -35,4 +38,27 @@ func Sweep(ctx context.Context, s Store, purpose, after string, now time.Time, k
 		after = ""
 	}
 	return deleted, after, nil
+}
+
+// Sweeper sweeps the blobs of one purpose, a page in each call. It is safe for concurrent use.
+type Sweeper struct {
+	Store   Store // nil: there is nothing to sweep
+	Purpose string
+	Now     clock.Now
+	Known   func(context.Context, Ref) (bool, error) // see Sweep
+
+	mu    sync.Mutex
+	swept string // up to which blob
+}
+
+// Sweep looks at the next page, whatever limit is, and gives how many blobs it deleted.
+func (s *Sweeper) Sweep(ctx context.Context, _ int) (int, error) {
+	if s.Store == nil {
+		return 0, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, next, err := Sweep(ctx, s.Store, s.Purpose, s.swept, s.Now(), s.Known)
+	s.swept = next
+	return n, err
 }

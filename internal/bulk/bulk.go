@@ -18,7 +18,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/haisu-trace/haisu/internal/blob"
@@ -60,9 +59,7 @@ type Service struct {
 	deps     Deps
 	files    *store.Collection[fileDoc]
 	problems *store.Collection[problemsDoc]
-
-	sweeping sync.Mutex
-	swept    string // up to which file
+	blobs    *blob.Sweeper
 }
 
 // fileDoc says whose a file is, so that one that was left behind is known for it. Its ID is the import's.
@@ -92,6 +89,7 @@ func Open(ctx context.Context, d Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.blobs = &blob.Sweeper{Store: d.Blobs, Purpose: Purpose, Now: d.Now, Known: s.needs}
 	d.Jobs.Register(JobKind, s.run)
 	return s, nil
 }
@@ -282,10 +280,7 @@ func (s *Service) keepProblems(ctx context.Context, id string, o *Outcome, probl
 func (s *Service) Sweep(ctx context.Context, limit int) (int, error) {
 	files, err := s.files.Sweep(ctx, limit)
 	problems, err2 := s.problems.Sweep(ctx, limit)
-	s.sweeping.Lock()
-	defer s.sweeping.Unlock()
-	blobs, next, err3 := blob.Sweep(ctx, s.deps.Blobs, Purpose, s.swept, s.deps.Now(), s.needs)
-	s.swept = next
+	blobs, err3 := s.blobs.Sweep(ctx, limit)
 	return files + problems + blobs, errors.Join(err, err2, err3)
 }
 

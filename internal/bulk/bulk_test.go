@@ -360,7 +360,7 @@ func TestFilesThatWereLeftBehindAreSwept(t *testing.T) {
 	}
 	sweep := func(after time.Duration, want, left int) {
 		t.Helper()
-		b.deps.Now = func() time.Time { return time.Now().Add(after) }
+		b.blobs.Now = func() time.Time { return time.Now().Add(after) }
 		if n, err := b.Sweep(ctx, 100); err != nil || n != want || files() != left {
 			t.Errorf("after %v %d files were swept and %d are left, %v", after, n, files(), err)
 		}
@@ -368,7 +368,7 @@ func TestFilesThatWereLeftBehindAreSwept(t *testing.T) {
 	sweep(0, 0, 4)
 	sweep(23*time.Hour, 0, 4)
 	sweep(25*time.Hour, 3, 1)
-	b.deps.Now = time.Now
+	b.blobs.Now = time.Now
 	if i := b.work(open); i.Job.State != job.Success || i.New != 2 || files() != 0 {
 		t.Errorf("%+v, %d files", i, files())
 	}

@@ -3,48 +3,41 @@ package trace
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"github.com/haisu-trace/haisu/internal/blob"
 	"github.com/haisu-trace/haisu/internal/store"
 )
 
-// DocumentSweep deletes documents of large captures that nobody needs: their process died before their capture was stored, or behind its end.
-type DocumentSweep struct {
-	s        *Service
-	captures []*store.Collection[captureDoc]
-
-	mu    sync.Mutex
-	swept string // up to which document
+// NewDocumentSweep sweeps documents of large captures that nobody needs: their process died before their capture was stored, or behind its end. It is for
+// production and all test tenants, whose documents are in one place.
+func NewDocumentSweep(production *Service, tenants *Sandboxes) *blob.Sweeper {
+	return production.sweeper(blobPurpose, knownIn(captureOf, func(c *captureDoc, ref blob.Ref) bool {
+		return c.State == captureRunning && c.Source != nil && *c.Source == ref
+	}, production.captures, tenants.captures))
 }
 
-// NewDocumentSweep sweeps for production and all test tenants, whose documents are in one place.
-func NewDocumentSweep(production *Service, tenants *Sandboxes) *DocumentSweep {
-	return &DocumentSweep{s: production, captures: []*store.Collection[captureDoc]{production.captures, tenants.captures}}
+// NewPaperSweep sweeps files of documents that no record knows: whoever put them died before the record was stored, or after it was withdrawn. A file
+// has a name of its own for each attempt to hand it in, so none that is old enough is ever needed again. It is for production and all test tenants.
+func NewPaperSweep(production *Service, tenants *Sandboxes) *blob.Sweeper {
+	return production.sweeper(paperPurpose, knownIn(paperOf, func(p *Paper, ref blob.Ref) bool { return p.File == ref }, production.papers, tenants.papers))
 }
 
-// Sweep looks at a page of documents in each call, whatever limit is, and gives how many it deleted.
-func (d *DocumentSweep) Sweep(ctx context.Context, _ int) (int, error) {
-	if d.s.deps.Blobs == nil {
-		return 0, nil
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	n, next, err := blob.Sweep(ctx, d.s.deps.Blobs, blobPurpose, d.swept, d.s.now(), d.needs)
-	d.swept = next
-	return n, err
+func (s *Service) sweeper(purpose string, known func(context.Context, blob.Ref) (bool, error)) *blob.Sweeper {
+	return &blob.Sweeper{Store: s.deps.Blobs, Purpose: purpose, Now: s.now, Known: known}
 }
 
-// needs says whether a capture that runs has the document of this very attempt.
-func (d *DocumentSweep) needs(ctx context.Context, ref blob.Ref) (bool, error) {
-	for _, captures := range d.captures {
-		c, err := captures.Get(ctx, captureOf(ref))
-		if errors.Is(err, store.ErrNotFound) {
-			continue
+// knownIn says whether one of the collections has a document, under the ID that a blob leads to, that needs the blob.
+func knownIn[T any](id func(blob.Ref) string, needs func(*T, blob.Ref) bool, colls ...*store.Collection[T]) func(context.Context, blob.Ref) (bool, error) {
+	return func(ctx context.Context, ref blob.Ref) (bool, error) {
+		for _, c := range colls {
+			d, err := c.Get(ctx, id(ref))
+			if errors.Is(err, store.ErrNotFound) {
+				continue
+			}
+			if err != nil || needs(&d.V, ref) {
+				return true, err
+			}
 		}
-		if err != nil || c.V.State == captureRunning && c.V.Source != nil && *c.V.Source == ref {
-			return true, err
-		}
+		return false, nil
 	}
-	return false, nil
 }

@@ -437,9 +437,7 @@ func TestFilesOfNoDocumentAreSwept(t *testing.T) {
 		t.Helper()
 		d := NewPaperSweep(b.Service, b.all)
 		at := time.Now().Add(after)
-		s := *b.Service
-		s.now = func() time.Time { return at }
-		d.s = &s
+		d.Now = func() time.Time { return at }
 		n, err := d.Sweep(ctx, 1)
 		must(t, err)
 		return n

@@ -3,12 +3,9 @@ package trace
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
-	"sync"
 	"time"
 
-	"github.com/haisu-trace/haisu/internal/blob"
 	"github.com/haisu-trace/haisu/internal/gs1"
 	"github.com/haisu-trace/haisu/internal/linkset"
 	"github.com/haisu-trace/haisu/internal/store"
@@ -141,44 +138,4 @@ func (s *Service) PaperLinks(ctx context.Context, ref gs1.Ref) ([]linkset.Link, 
 		}
 	}
 	return nil, nil
-}
-
-// PaperSweep deletes files of documents that no record knows: whoever put them died before the record was stored, or after it was withdrawn. A file
-// has a name of its own for each attempt to hand it in, so none that is old enough is ever needed again.
-type PaperSweep struct {
-	s      *Service
-	papers []*store.Collection[Paper]
-
-	mu    sync.Mutex
-	swept string // up to which file
-}
-
-// NewPaperSweep sweeps for production and all test tenants, whose files are in one place.
-func NewPaperSweep(production *Service, tenants *Sandboxes) *PaperSweep {
-	return &PaperSweep{s: production, papers: []*store.Collection[Paper]{production.papers, tenants.papers}}
-}
-
-// Sweep looks at a page of files in each call, whatever limit is, and gives how many it deleted.
-func (d *PaperSweep) Sweep(ctx context.Context, _ int) (int, error) {
-	if d.s.deps.Blobs == nil {
-		return 0, nil
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	n, next, err := blob.Sweep(ctx, d.s.deps.Blobs, paperPurpose, d.swept, d.s.now(), d.known)
-	d.swept = next
-	return n, err
-}
-
-func (d *PaperSweep) known(ctx context.Context, ref blob.Ref) (bool, error) {
-	for _, papers := range d.papers {
-		p, err := papers.Get(ctx, paperOf(ref))
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		}
-		if err != nil || p.V.File == ref {
-			return true, err
-		}
-	}
-	return false, nil
 }
